@@ -25,7 +25,7 @@ import io
 import math
 import re
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -33,53 +33,71 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
 # --- data
 
 
-def generate_data(n_samples=1000, seq_length=20):
-    """Cut five periods of a sine into windows; the first 80 % train, the rest test.
+def make_windows(series, seq_length=20, train_fraction=0.8):
+    """Cut a series into windows, each with the value that follows it, and split them in time.
 
     The network sees `seq_length` values and must name the next one. With `seq_length=3`:
 
-        sine        y0  y1  y2  y3  y4  y5  ...
+        series      y0  y1  y2  y3  y4  y5  ...
         sample 0   [y0  y1  y2] y3                    [input] target
         sample 1       [y1  y2  y3] y4
         sample 2           [y2  y3  y4] y5
 
-    Neighbouring samples share all values but one, so a random split would test on what was trained on. The
-    split is in time: every training target lies before the first test target.
+    Neighbours share all values but one, so a random split would test on what was trained on. Here the first
+    `train_fraction` of the samples trains: each of its targets lies before the first target of the test.
 
-    Args:
-        n_samples: number of windows, at least 2.
-        seq_length: time steps in a window, at least 1.
-
-    Returns:
-        (train_data, test_data), two TensorDatasets of (inputs, targets) in order of time, float32:
-        inputs [n, seq_length, 1], targets [n, 1].
-
-    Raises:
-        ValueError: too few samples to split, or no time step in the window.
+    Takes a one-dimensional list, array or CPU tensor of finite numbers. Returns (train_data, test_data), two
+    TensorDatasets of float32 inputs [n, seq_length, 1] and targets [n, 1] in order of time. Raises ValueError if
+    the series is not one-dimensional, not finite, or too short for one sample on either side.
     """
+    series = torch.from_numpy(np.asarray(series, dtype=np.float64).copy()).float()  # (time,)
+    if series.dim() != 1:
+        raise ValueError(f"the series must be one-dimensional, but its shape is {list(series.shape)}")
+    if not series.isfinite().all():
+        index = series.isfinite().int().argmin()
+        raise ValueError(f"the series must be finite in float32, but the value at index {index} is {series[index]}")
     if seq_length < 1:
         raise ValueError(f"seq_length is {seq_length}; a window needs at least 1 time step")
-    split = int(0.8 * n_samples)
+    n_samples = max(0, len(series) - seq_length)
+    split = int(train_fraction * n_samples)
     if not 0 < split < n_samples:
-        raise ValueError(f"n_samples is {n_samples}; it takes at least 2 to train on one and test on another")
-    series = torch.from_numpy(np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))).float()  # (time,)
+        raise ValueError(
+            f"a series of {len(series)} values is too short: seq_length={seq_length} makes {n_samples} sample(s), "
+            f"and train_fraction={train_fraction} must leave at least 1 for training and 1 for testing"
+        )
     # unfold shows the series as overlapping windows; contiguous() gives each its own memory.
     inputs = series[:-1].unfold(0, seq_length, 1).contiguous().unsqueeze(-1)  # (sample, time, feature)
     targets = series[seq_length:].unsqueeze(-1)  # (sample, feature)
     return TensorDataset(inputs[:split], targets[:split]), TensorDataset(inputs[split:], targets[split:])
 
 
-def batch_loader(data, batch_size, shuffle=False):
-    """Serve a TensorDataset in batches: a DataLoader that cuts each batch with one indexing operation.
+def generate_data(n_samples=1000, seq_length=20, noise=0.0):
+    """Cut five periods of a sine into `n_samples` windows, as `make_windows` does; 80 % train, the rest test.
 
-    It draws the same random order as `DataLoader(data, batch_size, shuffle=shuffle)`, which fetches the samples
-    of a batch one at a time and stacks them: the same batches for less work.
+    `noise` is the standard deviation of Gaussian noise on every value, drawn from NumPy's global generator.
+    Raises ValueError for a noise that is negative or not finite, and for too few samples to split.
     """
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise is {noise}; a standard deviation is a finite number of at least 0")
+    series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
+    if noise:
+        series += np.random.normal(0, noise, len(series))
+    return make_windows(series, seq_length)
+
+
+def batch_loader(data, batch_size, device, shuffle=False):
+    """Serve a TensorDataset in batches from the memory of `device`, each cut by one indexing operation.
+
+    The batches are those of `DataLoader(data, batch_size, shuffle)`, down to the random order; that one fetches
+    the samples of a batch one at a time, which takes longer.
+    """
+    data = TensorDataset(*(tensor.to(device) for tensor in data.tensors))
     sampler = RandomSampler(data) if shuffle else SequentialSampler(data)
     return DataLoader(data, batch_size=None, sampler=BatchSampler(sampler, batch_size, drop_last=False))
 
@@ -88,20 +106,14 @@ def batch_loader(data, batch_size, shuffle=False):
 
 
 class SimpleRNN(nn.Module):
-    """A recurrent layer that reads the window, and a linear layer that reads the last hidden state.
+    """A recurrent layer reads the window, a linear layer reads its last hidden state (Elman, 1990).
 
-        h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h),  h_0 = 0      for t = 1 ... seq_length
-        y   = W_y h_seq_length + b_y
+        h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h),  h_0 = 0,  for t = 1 ... T = seq_length
+        y   = W_y h_T + b_y
 
-    This is Elman's network ("Finding structure in time", 1990). In `rnn`: W_x is `weight_ih_l0`, W_h is
-    `weight_hh_l0`, and b_x, b_h are `bias_ih_l0`, `bias_hh_l0`; only the sum of these two biases matters. With
-    `num_layers` above 1, layer k + 1 reads the hidden states of layer k as its inputs.
-
-    Args:
-        input_size: features of one time step.
-        hidden_size: numbers in the hidden state, the size of the memory.
-        num_layers: recurrent layers on top of each other.
-        output_size: features of the prediction.
+    In `rnn`, W_x is `weight_ih_l0` [hidden, input], W_h is `weight_hh_l0` [hidden, hidden], b_x and b_h are
+    `bias_ih_l0` and `bias_hh_l0`; only their sum matters. In `fc`, W_y is `weight`, b_y is `bias`. No weight
+    depends on t or T. A second layer reads the hidden states of the first as its inputs.
     """
 
     def __init__(self, input_size, hidden_size, num_layers, output_size):
@@ -110,10 +122,9 @@ class SimpleRNN(nn.Module):
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
-        """Map x [batch, time, input_size] to predictions [batch, output_size], in the dtype of the weights.
+        """Map x [batch, time, input_size] to predictions [batch, output_size]; x has the dtype of the weights.
 
-        Raises:
-            ValueError: x has another shape, or no time step.
+        Raises ValueError for another shape, or no time step.
         """
         if x.dim() != 3 or x.size(1) == 0 or x.size(2) != self.rnn.input_size:
             raise ValueError(
@@ -128,26 +139,19 @@ class SimpleRNN(nn.Module):
 # --- training
 
 
-def train_model(model, train_loader, criterion, optimizer, device, epochs=100):
-    """Fit the model: predict a batch, measure the loss, follow its gradient one step, again and again.
+def train_model(
+    model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None, max_grad_norm=None
+):
+    """Predict a batch, measure the loss, move the weights one step against its gradient, again and again.
 
-    Prints the mean loss at most ten times, evenly spread over the epochs. Ctrl-C ends the training early and
-    keeps what has been learnt.
+    `model` is on `device`; `train_loader` yields batches (inputs, targets), afresh every epoch; `criterion` maps
+    (predictions, targets) to a loss. `scheduler`, if any, sets a new learning rate after every batch. Gradients
+    longer than `max_grad_norm`, if any, are shortened to it, the remedy against exploding gradients of Pascanu et
+    al., "On the difficulty of training recurrent neural networks" (2013).
 
-    Args:
-        model: maps inputs [batch, time, features] to predictions [batch, output]; already on `device`.
-        train_loader: iterable over batches (inputs, targets), started afresh every epoch.
-        criterion: loss(predictions, targets), a scalar tensor.
-        optimizer: updates the parameters of `model`.
-        device: where the batches are sent.
-        epochs: passes over the training data.
-
-    Returns:
-        The mean of the batch losses for every finished epoch, a list of floats.
-
-    Raises:
-        FloatingPointError: the loss is infinite or not a number.
-        ValueError: `train_loader` yields nothing.
+    Returns the mean of the batch losses of every finished epoch, a list of floats, and prints about ten of them.
+    Ctrl-C ends the training early and keeps what has been learnt. Raises FloatingPointError if the loss becomes
+    infinite or not a number, ValueError if `train_loader` yields nothing.
     """
     model.train()
     epoch_losses = []
@@ -159,7 +163,11 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100):
                 loss = criterion(model(inputs), targets)
                 optimizer.zero_grad()
                 loss.backward()
+                if max_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
                 optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
                 batch_losses.append(loss.detach())  # stays on the device: reading it here would wait for the GPU
             if not batch_losses:
                 raise ValueError(f"train_loader yields no batch in epoch {epoch}; give a DataLoader or a list")
@@ -194,15 +202,9 @@ def eval_mode(model):
 
 @torch.no_grad()
 def evaluate_model(model, test_loader, device):
-    """Predict one step ahead for every window; each window holds true values only.
+    """Predict one step ahead from every window of `test_loader`; each window holds true values only.
 
-    Args:
-        model: maps inputs [batch, time, features] to predictions [batch, output]; already on `device`.
-        test_loader: iterable over batches (inputs, targets).
-        device: where the batches are sent.
-
-    Returns:
-        (predictions, actuals), NumPy arrays [n, output] in the order of the loader. The model's mode is kept.
+    Returns (predictions, actuals), NumPy arrays [n, output] in the loader's order. The model's mode is kept.
     """
     predictions, actuals = [], []
     with eval_mode(model):
@@ -217,26 +219,104 @@ def mean_squared_error(predictions, actuals):
     return np.mean((predictions.astype(np.float64) - actuals) ** 2)
 
 
+def linear_regression(train_data):
+    """Fit one weight per time step, and an intercept, by least squares: solved exactly, without a training loop.
+
+    Returns a float64 model on the CPU that maps inputs [batch, seq_length, 1] to predictions [batch, 1].
+    """
+    inputs, targets = (tensor.double() for tensor in train_data.tensors)
+    design = torch.cat([inputs.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, seq_length + 1)
+    solution, *_ = np.linalg.lstsq(design.numpy(), targets.numpy(), rcond=None)  # (seq_length + 1, 1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(inputs.size(1), 1)).double().requires_grad_(False)
+    model[1].weight.copy_(torch.from_numpy(solution[:-1].T))
+    model[1].bias.copy_(torch.from_numpy(solution[-1]))
+    return model
+
+
+def baselines(train_data, test_data):
+    """Predict one step ahead without a network: what the RNN has to beat.
+
+    Returns name -> predictions [n_test, 1], a NumPy array in the order of the samples: "persistence" says the last
+    value again, "linear regression" is fitted on `train_data` alone.
+    """
+    inputs, _ = test_data.tensors
+    return {
+        "persistence": inputs[:, -1].numpy(),
+        "linear regression": linear_regression(train_data)(inputs.double()).numpy(),
+    }
+
+
+@torch.no_grad()
+def forecast(model, window, steps, device):
+    """Run free: predict the next value, append it to the window as if it were true, and go on from there.
+
+    `window` [seq_length, 1] holds the last true values in the model's dtype. Returns the predictions, a NumPy array
+    [steps, 1] of that dtype. The model's mode is kept.
+    """
+    seq_length = len(window)
+    series = torch.cat([window, window.new_zeros(steps, 1)]).to(device)  # (seq_length + steps, 1)
+    with eval_mode(model):
+        for t in range(steps):
+            series[seq_length + t] = model(series[t : seq_length + t].unsqueeze(0))[0]
+    return series[seq_length:].cpu().numpy()
+
+
+def input_sensitivity(model, inputs, device):
+    """Measure the memory: how far the prediction moves when the input of one time step does.
+
+    For `inputs` [n, seq_length, 1], returns the mean of |d prediction / d x_t| over the windows, a NumPy array
+    [seq_length], the oldest step first. By the chain rule the derivative holds one factor W_h, and one slope of
+    tanh, for every step from t to the end: many factors below 1 vanish, many above 1 explode. The model's mode,
+    gradients and weights are kept.
+    """
+    total = 0
+    # On a GPU, cuDNN has no backward pass for an RNN in evaluation mode; torch's own has.
+    with eval_mode(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        for batch in inputs.detach().split(1024):  # many windows at once would not fit into memory
+            batch = batch.to(device).requires_grad_()
+            (gradient,) = torch.autograd.grad(model(batch).sum(), batch)  # (batch, seq_length, 1)
+            total += gradient.abs().sum(dim=(0, 2))
+    return (total / len(inputs)).cpu().numpy()
+
+
 # --- picture
 
 
-def draw_results(predictions, actuals):
-    """Draw the first 50 predictions over the actual values.
+def draw_results(results):
+    """Draw the `results` of `main` in four panels; returns the matplotlib figure, 13 x 9 inches."""
+    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
+    one_step, free_run, training, memory = axes.flat
+    truth = dict(color="#7fb8de", linewidth=5)  # broad and pale under thin and dark: seen where they coincide
+    network = dict(color="black", linewidth=1.2)
+    actuals, window = results["actuals"], results["window"]
 
-    Args:
-        predictions: one step ahead, [n, 1].
-        actuals: the true values, [n, 1].
+    one_step.set(title="One step ahead, each from true values", xlabel="test sample", ylabel="value")
+    one_step.plot(actuals[:50], label="actual", **truth)
+    one_step.plot(results["predictions"][:50], ".", label="predicted", **network)
 
-    Returns:
-        The matplotlib figure, 10 x 6 inches.
-    """
-    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
-    # A broad pale line below dots: both are seen where they coincide, in colour and in grey.
-    axes.plot(actuals[:50], color="#56B4E9", linewidth=6, label="actual")
-    axes.plot(predictions[:50], "o", color="black", markersize=3, label="predicted")
-    axes.set(title="Prediction one step ahead", xlabel="test sample", ylabel="value")
-    axes.legend()
-    axes.grid(alpha=0.3)
+    past, future = np.arange(1 - len(window), 1), np.arange(1, len(actuals) + 1)
+    free_run.set(title="Free-running, on its own predictions", ylabel="value")
+    free_run.set_xlabel("time step after the last true value")
+    free_run.plot(past, window, color="#d55e00", linewidth=2.5, label="past: first test window")
+    free_run.plot(future, actuals, label="future: actual", **truth)
+    free_run.plot(future, results["forecast"], "--", label="future: forecast", **network)
+    free_run.axvline(0.5, color="grey", linewidth=0.8)
+
+    epochs = np.arange(1, len(results["losses"]) + 1)
+    training.set(title="Training, and what it has to beat", xlabel="epoch", ylabel="MSE", yscale="log")
+    training.plot(epochs, results["losses"], ".-", label="RNN (training)", **network)
+    for name, style in zip(results["baselines"], ("--", ":")):
+        training.axhline(results["test_mse"][name], linestyle=style, color="#d55e00", label=f"{name} (test)")
+
+    memory.set(title="Memory: what each input still does to the prediction", yscale="log")
+    memory.set(xlabel="time step of the input (0: the newest)", ylabel="mean |d prediction / d input|")
+    memory.plot(past, results["sensitivity"], ".-", **network)
+
+    for panel in axes.flat:
+        panel.grid(alpha=0.3)
+        panel.locator_params(axis="x", integer=True, min_n_ticks=1)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # below, where it hides nothing
     return figure
 
 
@@ -251,129 +331,174 @@ class OneSentenceParser(argparse.ArgumentParser):
 
 
 def checked(convert, is_valid, expected):
-    """Make an argparse type: `convert(text)`, refused in a sentence unless `is_valid(value)`."""
+    """Make an argparse type: `convert(text)`, or a sentence that says what was `expected` instead."""
 
     def parse(text):
-        with suppress(ValueError):
-            value = convert(text)
-            if is_valid(value):
+        try:
+            if is_valid(value := convert(text)):
                 return value
+        except (ValueError, RuntimeError, AssertionError, OSError):  # the last three: torch and the file system
+            pass
         raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
 
     return parse
 
 
-def usable_device(name):
-    """Argparse type: the torch.device called `name`, or for "auto" CUDA where there is one and else the CPU."""
+def find_device(name):
+    """The torch.device called `name`; "auto" is CUDA where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # a name that torch knows may still be absent here
-    except (RuntimeError, AssertionError):  # what torch raises for an unknown and for an absent device
-        raise argparse.ArgumentTypeError(f"torch cannot use {name!r} on this machine; take auto or cpu") from None
+    device = torch.device(name)
+    torch.zeros(1, device=device).item()  # raises for a device that torch knows but this machine lacks
     return device
 
 
-def writable_picture(path):
-    """Argparse type: `path`, once matplotlib has written its format and the file has been opened."""
-    try:
-        probe = Figure()
-        probe.text(0, 0, "text")
-        probe.savefig(io.BytesIO(), format=Path(path).suffix[1:].lower())
-    except (ValueError, RuntimeError):  # an unknown format, or one whose helper program is absent
-        raise argparse.ArgumentTypeError(
-            f"matplotlib cannot write {path!r} here; take a file name that ends in .png, .pdf or .svg"
-        ) from None
+def try_picture(path):
+    """Return `path` once matplotlib has written its format and the file has been opened; nothing stays behind."""
+    figure = Figure()
+    figure.text(0, 0, "text")
+    figure.savefig(io.BytesIO(), format=Path(path).suffix[1:].lower())
     existed = os.path.exists(path)
-    try:
-        open(path, "ab").close()
-        if not existed:
-            os.remove(path)
-    except OSError as error:
-        raise argparse.ArgumentTypeError(
-            f"cannot write {path!r} ({error.strerror}); take a file in a folder that exists and can be written"
-        ) from None
+    open(path, "ab").close()
+    if not existed:
+        os.remove(path)
     return path
 
 
 def make_parser():
-    """Describe the command line; every default stands here and nowhere else in the command line's code."""
+    """Describe the command line; its defaults, the article's, stand here alone."""
     parser = OneSentenceParser(
-        description="Train an RNN on a sine wave, measure its error on unseen data and draw a picture.",
+        prog="rnn_sine.py",
+        description="Train an RNN on a sine wave, measure it against simpler predictors, and draw a picture.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    # argparse takes -1e-3 and -inf for flags; as values they get the message of the flag before them.
+    # argparse would take -1e-3 and -inf for flags; taken for values, they get a message that names them.
     parser._negative_number_matcher = re.compile(r"-\.?\d|-(inf|nan)", re.IGNORECASE)
     count = checked(int, lambda n: 1 <= n <= 10**9, "a whole number from 1 to 10**9")
-    samples = checked(int, lambda n: 2 <= n <= 10**9, "a whole number from 2 (one to train on, one to test) to 10**9")
+    samples = checked(int, lambda n: 2 <= n <= 10**9, "a whole number from 2 (one to train, one to test) to 10**9")
     seed = checked(int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 2**32 - 1")
     positive = checked(float, lambda x: 0 < x < math.inf, "a finite number above 0")
-    parser.add_argument("--epochs", type=count, default=100, help="passes over the training data")
-    parser.add_argument("--batch-size", type=count, default=32, help="windows per training step")
-    parser.add_argument("--learning-rate", type=positive, default=0.001, help="step size of the Adam optimizer")
-    parser.add_argument("--hidden-size", type=count, default=64, help="numbers in the hidden state")
-    parser.add_argument("--num-layers", type=count, default=1, help="recurrent layers on top of each other")
-    parser.add_argument("--seq-length", type=count, default=20, help="time steps the network sees")
-    parser.add_argument("--n-samples", type=samples, default=1000, help="windows, 80%% of them for training")
-    parser.add_argument("--seed", type=seed, default=42, help="start of all random numbers")
-    parser.add_argument("--device", type=usable_device, default="auto", help="auto, cpu, cuda, or another of torch's")
-    parser.add_argument("--output", type=writable_picture, default="rnn_sine.png", help="file for the picture")
-    parser.add_argument("--no-show", action="store_true", help="save the picture without opening a window")
+    deviation = checked(float, lambda x: 0 <= x < math.inf, "a finite number of at least 0")
+    device = checked(find_device, lambda _: True, "a device that torch can use on this machine; take auto or cpu")
+    picture = checked(
+        try_picture, lambda _: True, "a file that can be written; take a folder that exists and an ending like .png"
+    )
+    add = parser.add_argument
+    add("--epochs", type=count, default=100, help="passes over the training data")
+    add("--batch-size", type=count, default=32, help="windows per training step")
+    add("--learning-rate", type=positive, default=0.001, help="step size of Adam; with onecycle, its peak")
+    add("--schedule", choices=["constant", "onecycle"], default="constant", help="course of the learning rate")
+    add("--max-grad-norm", type=positive, help="shorten longer gradients to this length")
+    add("--hidden-size", type=count, default=64, help="numbers in the hidden state")
+    add("--num-layers", type=count, default=1, help="recurrent layers on top of each other")
+    add("--seq-length", type=count, default=20, help="time steps in a window")
+    add("--n-samples", type=samples, default=1000, help="windows, 80%% of them for training")
+    add("--noise", type=deviation, default=0.0, help="standard deviation of the noise on the sine")
+    add("--seed", type=seed, default=42, help="start of all random numbers")
+    add("--device", type=device, default="auto", help="auto (CUDA where there is one), cpu, or any of torch's")
+    add("--output", type=picture, default="rnn_sine.png", help="file for the picture")
+    add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
 
 
-def main(argv=None):
-    """Run the whole program with the command line `argv` (default: that of the process).
+def report(results, noise):
+    """Print the test errors of the RNN beside those of the baselines."""
+    test_mse, largest_error = results["test_mse"], results["largest_error"]
+    n_test = len(results["actuals"])
+    print(f"Test MSE, one step ahead ({n_test} samples):")
+    for name, mse in test_mse.items():
+        print(f"  {name:17s}  {mse:.3e}")
+    if noise:
+        print(f"  {'noise floor':17s}  {noise**2:.3e}  (the noise's variance: no predictor can go below it)")
+    ratio = test_mse["RNN"] / test_mse["linear regression"]
+    print(f"  The RNN {'beats' if ratio < 1 else 'loses to'} linear regression: {ratio:.2g} times its MSE.")
+    print("Free-running forecast from the first test window, largest error so far:")
+    print("  steps  " + "  ".join(f"{name:>17s}" for name in largest_error))
+    for steps in sorted({1, min(10, n_test), min(50, n_test), n_test}):
+        print(f"  {steps:5d}  " + "  ".join(f"{errors[steps - 1]:17.1e}" for errors in largest_error.values()))
 
-    Returns:
-        A dict: "model", "losses" (one per epoch), "predictions" and "actuals" [n, 1], "test_mse".
-    """
-    parser = make_parser()
-    args = parser.parse_args(argv)
-    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # no date in the picture: equal runs write equal files
-    try:
-        plt.close(plt.figure())  # the first figure is what loads the backend
-    except ImportError:  # MPLBACKEND asks for a window where there is no screen
-        plt.switch_backend("agg")
 
+def run(args):
+    """Train, evaluate, report, draw: the whole program for parsed arguments. Returns what `main` does."""
     torch.manual_seed(args.seed)
     np.random.seed(args.seed)
-    try:
-        train_data, test_data = generate_data(args.n_samples, args.seq_length)
-        model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
-    except (MemoryError, RuntimeError):
-        parser.error(
-            f"--n-samples {args.n_samples} --seq-length {args.seq_length} --hidden-size {args.hidden_size} "
-            f"--num-layers {args.num_layers} do not fit into memory; take smaller numbers"
-        )
-    train_loader = batch_loader(train_data, args.batch_size, shuffle=True)
-    test_loader = batch_loader(test_data, args.batch_size)
+    train_data, test_data = generate_data(args.n_samples, args.seq_length, args.noise)
+    train_loader = batch_loader(train_data, args.batch_size, args.device, shuffle=True)
+    test_loader = batch_loader(test_data, args.batch_size, args.device)
+    model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
+    scheduler = None
+    if args.schedule == "onecycle":  # up to the peak and down to almost nothing (Smith and Topin, 2017)
+        steps = args.epochs * len(train_loader)
+        scheduler = OneCycleLR(optimizer, args.learning_rate, total_steps=steps, cycle_momentum=False)
 
     print(f"Device: {args.device}")
     print("Training the model...")
-    try:
-        losses = train_model(model, train_loader, nn.MSELoss(), optimizer, args.device, args.epochs)
-    except FloatingPointError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
+    losses = train_model(
+        model, train_loader, nn.MSELoss(), optimizer, args.device, args.epochs, scheduler, args.max_grad_norm
+    )
+
     print("Evaluating the model...")
     predictions, actuals = evaluate_model(model, test_loader, args.device)
-    test_mse = mean_squared_error(predictions, actuals)
-    print(f"Test MSE, one step ahead: {test_mse:.3e}")
+    one_step = baselines(train_data, test_data)
+    inputs, _ = test_data.tensors
+    window = inputs[0]  # (seq_length, 1)
+    free_run = {
+        "persistence": np.full_like(actuals, window[-1]),
+        "linear regression": forecast(linear_regression(train_data), window.double(), len(actuals), "cpu"),
+        "RNN": forecast(model, window, len(actuals), args.device),
+    }
+    results = {
+        "model": model,
+        "losses": losses,
+        "predictions": predictions,
+        "actuals": actuals,
+        "baselines": one_step,
+        "test_mse": {name: mean_squared_error(p, actuals) for name, p in {**one_step, "RNN": predictions}.items()},
+        "window": window.numpy(),
+        "forecast": free_run["RNN"],
+        "largest_error": {name: np.maximum.accumulate(abs(f - actuals))[:, 0] for name, f in free_run.items()},
+        "sensitivity": input_sensitivity(model, inputs, args.device),
+    }
+    report(results, args.noise)
 
-    figure = draw_results(predictions, actuals)
-    try:
-        with plt.rc_context({"svg.hashsalt": "rnn_sine"}):  # equal runs write equal files: no random names inside
-            figure.savefig(args.output)
-    except OSError as error:
-        parser.exit(1, f"{parser.prog}: cannot write {args.output!r} ({error.strerror}); try another --output\n")
+    figure = draw_results(results)
+    with plt.rc_context({"svg.hashsalt": "rnn_sine"}):  # equal runs write equal files: no random names inside
+        figure.savefig(args.output)
     print(f"Picture: {args.output}")
     if not args.no_show and figure.canvas.required_interactive_framework is not None:
         plt.show()
     plt.close(figure)
-    return dict(model=model, losses=losses, predictions=predictions, actuals=actuals, test_mse=test_mse)
+    return results
+
+
+def main(argv=None):
+    """Run the program with the command line `argv`, by default that of the process.
+
+    Returns a dict: "model"; "losses", one per epoch; for the test samples "predictions" and "actuals" [n, 1],
+    "baselines", name -> predictions [n, 1], and "test_mse", name -> float; "window" [seq_length, 1], the first one
+    of the test; from there "forecast" [n, 1] and "largest_error", name -> [n], of a free run up to each step;
+    "sensitivity" [seq_length].
+    """
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    try:
+        torch.empty(args.n_samples * args.seq_length + args.num_layers * args.hidden_size**2, device=args.device)
+    except (RuntimeError, TypeError):  # no room, or a number past 64 bits
+        parser.error(
+            f"--n-samples {args.n_samples} times --seq-length {args.seq_length}, or --num-layers {args.num_layers} "
+            f"times --hidden-size {args.hidden_size} squared, does not fit into memory; take smaller numbers"
+        )
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # equal runs write equal files: no date inside
+    try:
+        plt.close(plt.figure())  # the first figure is what loads the backend
+    except ImportError:  # MPLBACKEND asks for a window where there is no screen
+        plt.switch_backend("agg")
+    try:
+        return run(args)
+    except (FloatingPointError, OSError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
 
 
 if __name__ == "__main__":

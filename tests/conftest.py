@@ -10,6 +10,7 @@ os.environ["MPLBACKEND"] = "Agg"  # no window opens during the tests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -33,8 +34,9 @@ def default_run(tmp_path_factory):
 
 
 @pytest.fixture
-def quick(tmp_path, capsys):
-    """Call main with flags, a tiny configuration and a picture in a temporary folder: (results, stdout)."""
+def quick(tmp_path, capsys, monkeypatch):
+    """Call main with flags, a tiny configuration and, to save time, an empty picture: (results, stdout)."""
+    monkeypatch.setattr(rnn_sine, "draw_results", lambda results: plt.figure())
 
     def run(*flags):
         small = ["--epochs", "1", "--n-samples", "40", "--hidden-size", "4", "--no-show"]

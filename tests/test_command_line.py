@@ -1,4 +1,5 @@
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -32,7 +33,12 @@ def test_the_default_run_prints_the_articles_figures(default_run):
     # Processors round differently; over 100 epochs that can move a loss, but not the first tens of epochs.
     assert [float(loss) for loss in losses[:3]] == pytest.approx(article[:3], rel=0.02)
     assert len(losses) == 10
-    assert f"{results['test_mse']:.3e}" in out
+    for name, mse in results["test_mse"].items():
+        assert re.search(rf"^  {name} +{mse:.3e}$", out, re.MULTILINE)
+    assert "The RNN loses to linear regression" in out
+    for steps in (1, 10, 50, 200):
+        row = "  ".join(f"{results['largest_error'][name][steps - 1]:17.1e}" for name in results["test_mse"])
+        assert re.search(rf"^ +{steps}  {re.escape(row)}$", out, re.MULTILINE)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert f"Picture: {picture}" in out
     if not torch.cuda.is_available():
@@ -46,7 +52,8 @@ def test_help_shows_every_flag_with_its_default(capsys):
     text = " ".join(capsys.readouterr().out.split())
     defaults = {
         "--epochs": "100", "--batch-size": "32", "--learning-rate": "0.001", "--hidden-size": "64",
-        "--num-layers": "1", "--seq-length": "20", "--n-samples": "1000", "--seed": "42", "--device": "auto",
+        "--schedule": "constant", "--max-grad-norm": "None", "--num-layers": "1", "--seq-length": "20",
+        "--n-samples": "1000", "--noise": "0.0", "--seed": "42", "--device": "auto",
         "--output": "rnn_sine.png", "--no-show": "False",
     }  # fmt: skip
     for flag, default in defaults.items():
@@ -72,6 +79,40 @@ def test_learning_rate(quick, monkeypatch):
     monkeypatch.setattr(torch.optim, "Adam", lambda parameters, lr: rates.append(lr) or adam(parameters, lr=lr))
     quick("--learning-rate", 0.25)
     assert rates == [0.25]
+
+
+def test_schedule(quick, monkeypatch):
+    rates = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or step(self))
+    quick("--epochs", 20, "--learning-rate", 0.5, "--schedule", "onecycle")
+    assert len(rates) == 20 and max(rates) == pytest.approx(0.5, rel=0.01)
+    assert rates[0] < 0.5 / 20 and rates[-1] < 0.5 / 1000
+    rates.clear()
+    quick("--epochs", 20, "--learning-rate", 0.5, "--schedule", "constant")
+    assert rates == [0.5] * 20
+
+
+def test_max_grad_norm(quick, monkeypatch):
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda p, norm: norms.append(norm) or clip(p, norm))
+    quick()
+    assert norms == []
+    quick("--max-grad-norm", 0.125)
+    assert norms == [0.125]
+
+
+def test_noise(quick):
+    clean, _ = quick()
+    noisy, out = quick("--noise", 0.5)
+    again, _ = quick("--noise", 0.5, "--seed", 42)
+    other, _ = quick("--noise", 0.5, "--seed", 43)
+    assert 0.1 < np.std(noisy["actuals"] - clean["actuals"]) < 1
+    assert np.array_equal(noisy["actuals"], again["actuals"])
+    assert not np.array_equal(noisy["actuals"], other["actuals"])
+    assert np.array_equal(quick("--noise", 0)[0]["predictions"], clean["predictions"])
+    assert "noise floor        2.500e-01" in out and "noise floor" not in quick()[1]
 
 
 def test_hidden_size_and_num_layers(quick):
@@ -106,9 +147,9 @@ def test_device_auto_is_cuda_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     tried = []
     monkeypatch.setattr(torch, "zeros", lambda n, device: tried.append(device) or torch.ones(n))
-    assert rnn_sine.usable_device("auto") == torch.device("cuda") == tried[0]
+    assert rnn_sine.find_device("auto") == torch.device("cuda") == tried[0]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert rnn_sine.usable_device("auto") == torch.device("cpu")
+    assert rnn_sine.find_device("auto") == torch.device("cpu")
 
 
 def test_output_lies_in_the_current_folder_if_not_said_otherwise(tmp_path, monkeypatch, capsys):
@@ -119,9 +160,12 @@ def test_output_lies_in_the_current_folder_if_not_said_otherwise(tmp_path, monke
 
 
 @pytest.mark.parametrize("ending, start", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml"), ("PNG", b"\x89PNG")])
-def test_output_has_the_format_of_its_ending_and_equal_runs_are_equal(quick, tmp_path, ending, start):
+def test_output_has_the_format_of_its_ending_and_equal_runs_are_equal(tmp_path, capsys, ending, start):
     paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
-    outs = [quick("--output", path)[1].replace(str(path), "") for path in paths]
+    outs = []
+    for path in paths:
+        rnn_sine.main([*TINY, "--no-show", "--output", str(path)])
+        outs.append(capsys.readouterr().out.replace(str(path), ""))
     contents = [path.read_bytes() for path in paths]
     assert contents[0].startswith(start)
     assert contents[0] == contents[1]
@@ -138,12 +182,64 @@ def test_the_picture_is_shown_where_there_is_a_screen(tmp_path, monkeypatch, fla
     assert (tmp_path / "a.png").exists()
 
 
+def test_main_returns_what_it_found(quick):
+    results, _ = quick("--n-samples", 100, "--seq-length", 8)
+    shapes = {name: results[name].shape for name in ("predictions", "actuals", "window", "forecast", "sensitivity")}
+    assert shapes == {
+        "predictions": (20, 1), "actuals": (20, 1), "window": (8, 1), "forecast": (20, 1), "sensitivity": (8,),
+    }  # fmt: skip
+    model = results["model"]
+    _, test_data = rnn_sine.generate_data(100, 8)
+    inputs, targets = test_data.tensors
+    assert np.array_equal(results["actuals"], targets.numpy())
+    assert results["predictions"] == pytest.approx(model(inputs).detach().numpy(), abs=1e-6)
+    assert np.array_equal(results["window"], inputs[0].numpy())
+    assert results["forecast"] == pytest.approx(rnn_sine.forecast(model, inputs[0], 20, "cpu"))
+    assert results["sensitivity"] == pytest.approx(rnn_sine.input_sensitivity(model, inputs, "cpu"))
+    for name, predictions in {**results["baselines"], "RNN": results["predictions"]}.items():
+        assert results["test_mse"][name] == pytest.approx(np.mean((predictions - results["actuals"]) ** 2), rel=1e-4)
+    error = np.abs(results["forecast"] - results["actuals"])[:, 0]
+    assert results["largest_error"]["RNN"].tolist() == [error[: n + 1].max() for n in range(20)]
+    error = np.abs(results["window"][-1] - results["actuals"])[:, 0]
+    assert results["largest_error"]["persistence"].tolist() == [error[: n + 1].max() for n in range(20)]
+    assert results["largest_error"]["linear regression"][-1] < 1e-4  # exact on a sine, also on its own predictions
+
+
+def test_the_report_keeps_to_the_test_samples_there_are(quick):
+    _, out = quick("--n-samples", 60)
+    assert [line.split()[0] for line in out.split("largest error so far:\n")[1].splitlines()[1:-1]] == ["1", "10", "12"]
+
+
+def test_the_figure_shows_the_results_in_four_labelled_panels(default_run):
+    results = default_run[0]
+    figure = rnn_sine.draw_results(results)
+    one_step, free_run, training, memory = figure.axes
+    for panel in figure.axes:
+        assert panel.get_title() and panel.get_xlabel() and panel.get_ylabel()
+        assert (panel.get_legend() is not None) == (len(panel.lines) > 1)
+    drawn = {line.get_label(): line for panel in figure.axes for line in panel.lines}
+    assert np.array_equal(drawn["actual"].get_ydata(), results["actuals"][:50, 0])
+    assert np.array_equal(drawn["predicted"].get_ydata(), results["predictions"][:50, 0])
+    past, future, run = (drawn[f"{name}"] for name in ("past: first test window", "future: actual", "future: forecast"))
+    assert past.get_xdata()[-1] == 0 and future.get_xdata()[0] == run.get_xdata()[0] == 1
+    assert np.array_equal(past.get_ydata(), results["window"][:, 0])
+    assert np.array_equal(future.get_ydata(), results["actuals"][:, 0])
+    assert np.array_equal(run.get_ydata(), results["forecast"][:, 0])
+    assert drawn["RNN (training)"].get_ydata().tolist() == results["losses"]
+    for name in ("persistence", "linear regression"):
+        assert set(drawn[f"{name} (test)"].get_ydata()) == {results["test_mse"][name]}
+    assert np.array_equal(memory.lines[0].get_ydata(), results["sensitivity"])
+    assert training.get_yscale() == memory.get_yscale() == "log"
+    plt.close(figure)
+
+
 BAD_INPUT = [
     ("--epochs", "0"), ("--epochs", "2.5"), ("--epochs", "many"), ("--batch-size", "0"), ("--batch-size", "-3"),
     ("--learning-rate", "0"), ("--learning-rate", "-0.1"), ("--learning-rate", "-1e-3"), ("--learning-rate", "nan"),
     ("--learning-rate", "inf"), ("--learning-rate", "-inf"), ("--learning-rate", "fast"), ("--hidden-size", "0"),
     ("--hidden-size", "999999999"), ("--num-layers", "0"), ("--seq-length", "0"), ("--n-samples", "1"),
-    ("--n-samples", "0"), ("--n-samples", "9" * 30), ("--seed", "-1"), ("--seed", str(2**32)), ("--device", "toaster"),
+    ("--n-samples", "0"), ("--n-samples", "9" * 30), ("--noise", "-0.1"), ("--noise", "nan"), ("--schedule", "linear"),
+    ("--max-grad-norm", "0"), ("--max-grad-norm", "inf"), ("--seed", "-1"), ("--seed", str(2**32)), ("--device", "toaster"),
     ("--device", "meta"), ("--device", ""), ("--output", "no/such/folder/a.png"), ("--output", "a.docx"),
     ("--output", "a"), ("--output", ""), ("--output", "."), ("--output", "folder.png"), ("--colour", "red"),
 ]  # fmt: skip
@@ -169,14 +265,15 @@ def test_cuda_that_is_asked_for_and_absent_is_refused(capsys):
         rnn_sine.main([*TINY, "--device", "cuda"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "rnn_sine.py: argument --device: torch cannot use 'cuda' on this machine; take auto or cpu (see --help)\n"
-    ).replace("rnn_sine.py", rnn_sine.make_parser().prog)
+        "rnn_sine.py: argument --device: 'cuda' is not a device that torch can use on this machine; "
+        "take auto or cpu (see --help)\n"
+    )
 
 
 def test_the_check_of_the_output_leaves_an_older_picture_alone(tmp_path, monkeypatch):
     picture = tmp_path / "a.png"
     picture.write_bytes(b"an older picture")
-    assert rnn_sine.writable_picture(str(picture)) == str(picture)
+    assert rnn_sine.try_picture(str(picture)) == str(picture)
     assert picture.read_bytes() == b"an older picture"
 
 
