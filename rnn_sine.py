@@ -25,12 +25,13 @@ import io
 import math
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -139,9 +140,7 @@ class SimpleRNN(nn.Module):
 # --- training
 
 
-def train_model(
-    model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None, max_grad_norm=None
-):
+def train_model(model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None, max_grad_norm=None):
     """Predict a batch, measure the loss, move the weights one step against its gradient, again and again.
 
     `model` is on `device`; `train_loader` yields batches (inputs, targets), afresh every epoch; `criterion` maps
@@ -227,10 +226,10 @@ def linear_regression(train_data):
     inputs, targets = (tensor.double() for tensor in train_data.tensors)
     design = torch.cat([inputs.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, seq_length + 1)
     solution, *_ = np.linalg.lstsq(design.numpy(), targets.numpy(), rcond=None)  # (seq_length + 1, 1)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(inputs.size(1), 1)).double().requires_grad_(False)
-    model[1].weight.copy_(torch.from_numpy(solution[:-1].T))
-    model[1].bias.copy_(torch.from_numpy(solution[-1]))
-    return model
+    layer = nn.utils.skip_init(nn.Linear, inputs.size(1), 1, dtype=torch.float64).requires_grad_(False)
+    layer.weight.copy_(torch.from_numpy(solution[:-1].T))
+    layer.bias.copy_(torch.from_numpy(solution[-1]))
+    return nn.Sequential(nn.Flatten(), layer)
 
 
 def baselines(train_data, test_data):
@@ -282,34 +281,41 @@ def input_sensitivity(model, inputs, device):
 # --- picture
 
 
-def draw_results(results):
-    """Draw the `results` of `main` in four panels; returns the matplotlib figure, 13 x 9 inches."""
+def draw_results(results, translate=str):
+    """Draw the `results` of `main` in four panels; returns the matplotlib figure, 13 x 9 inches.
+
+    `translate` maps every English label to the one that is drawn.
+    """
     figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
     one_step, free_run, training, memory = axes.flat
     truth = dict(color="#7fb8de", linewidth=5)  # broad and pale under thin and dark: seen where they coincide
     network = dict(color="black", linewidth=1.2)
     actuals, window = results["actuals"], results["window"]
 
-    one_step.set(title="One step ahead, each from true values", xlabel="test sample", ylabel="value")
-    one_step.plot(actuals[:50], label="actual", **truth)
-    one_step.plot(results["predictions"][:50], ".", label="predicted", **network)
+    one_step.set_title(translate("One step ahead, each from true values"))
+    one_step.set(xlabel=translate("test sample"), ylabel=translate("value"))
+    one_step.plot(actuals[:50], label=translate("actual"), **truth)
+    one_step.plot(results["predictions"][:50], ".", label=translate("predicted"), **network)
 
     past, future = np.arange(1 - len(window), 1), np.arange(1, len(actuals) + 1)
-    free_run.set(title="Free-running, on its own predictions", ylabel="value")
-    free_run.set_xlabel("time step after the last true value")
-    free_run.plot(past, window, color="#d55e00", linewidth=2.5, label="past: first test window")
-    free_run.plot(future, actuals, label="future: actual", **truth)
-    free_run.plot(future, results["forecast"], "--", label="future: forecast", **network)
+    free_run.set_title(translate("Free-running, on its own predictions"))
+    free_run.set(xlabel=translate("time step after the last true value"), ylabel=translate("value"))
+    free_run.plot(past, window, color="#d55e00", linewidth=2.5, label=translate("past: first test window"))
+    free_run.plot(future, actuals, label=translate("future: actual"), **truth)
+    free_run.plot(future, results["forecast"], "--", label=translate("future: forecast"), **network)
     free_run.axvline(0.5, color="grey", linewidth=0.8)
 
     epochs = np.arange(1, len(results["losses"]) + 1)
-    training.set(title="Training, and what it has to beat", xlabel="epoch", ylabel="MSE", yscale="log")
-    training.plot(epochs, results["losses"], ".-", label="RNN (training)", **network)
+    training.set_title(translate("Training, and what it has to beat"))
+    training.set(xlabel=translate("epoch"), ylabel=translate("MSE"), yscale="log")
+    training.plot(epochs, results["losses"], ".-", label=translate("RNN (training)"), **network)
     for name, style in zip(results["baselines"], ("--", ":")):
-        training.axhline(results["test_mse"][name], linestyle=style, color="#d55e00", label=f"{name} (test)")
+        mse = results["test_mse"][name]
+        training.axhline(mse, linestyle=style, color="#d55e00", label=translate(f"{name} (test)"))
 
-    memory.set(title="Memory: what each input still does to the prediction", yscale="log")
-    memory.set(xlabel="time step of the input (0: the newest)", ylabel="mean |d prediction / d input|")
+    memory.set_title(translate("Memory: what each input still does to the prediction"))
+    memory.set_xlabel(translate("time step of the input (0: the newest)"))
+    memory.set(ylabel=translate("mean |d prediction / d input|"), yscale="log")
     memory.plot(past, results["sensitivity"], ".-", **network)
 
     for panel in axes.flat:
@@ -318,6 +324,50 @@ def draw_results(results):
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # below, where it hides nothing
     return figure
+
+
+CHINESE = {  # every printed line and label that `--lang zh` translates; the first two and the chart's are the article's
+    "Training the model...": "开始训练模型...",
+    "Evaluating the model...": "评估模型...",
+    "Test MSE, one step ahead ({} samples):": "单步预测，测试集均方误差 MSE ({} 个样本):",
+    "the noise's variance: no predictor can go below it": "噪声的方差: 任何预测都不可能低于它",
+    "The RNN beats linear regression: {:.2g} times its MSE.": "RNN 胜过线性回归: MSE 是它的 {:.2g} 倍。",
+    "The RNN loses to linear regression: {:.2g} times its MSE.": "RNN 输给线性回归: MSE 是它的 {:.2g} 倍。",
+    "Free-running forecast from the first test window, largest error so far:": "从第一个测试窗口起自由预测，至此最大误差:",
+    "Picture: {}": "图片: {}",
+    "One step ahead, each from true values": "RNN模型预测结果",
+    "test sample": "样本",
+    "value": "值",
+    "actual": "实际值",
+    "predicted": "预测值",
+    "Free-running, on its own predictions": "自由预测: 以自己的预测值为输入",
+    "time step after the last true value": "最后一个真实值之后的时间步",
+    "past: first test window": "过去: 第一个测试窗口",
+    "future: actual": "未来: 实际值",
+    "future: forecast": "未来: 自由预测",
+    "Training, and what it has to beat": "训练过程与要超过的基线",
+    "epoch": "训练轮次",
+    "MSE": "均方误差 MSE",
+    "RNN (training)": "RNN (训练集)",
+    "persistence (test)": "重复上一个值 (测试集)",
+    "linear regression (test)": "线性回归 (测试集)",
+    "Memory: what each input still does to the prediction": "记忆: 每个输入对预测还有多大影响",
+    "time step of the input (0: the newest)": "输入的时间步 (0 为最新)",
+    "mean |d prediction / d input|": "|d 预测 / d 输入| 的平均值",
+}
+
+
+def find_chinese_font():
+    """Name an installed font family that has Chinese characters; None if there is none."""
+    for path in set(font_manager.findSystemFonts()) - {font.fname for font in font_manager.fontManager.ttflist}:
+        with suppress(Exception):  # a file that is no font
+            font_manager.fontManager.addfont(path)  # installed since matplotlib last looked
+    installed = {font.name for font in font_manager.fontManager.ttflist if os.path.exists(font.fname)}
+    candidates = (
+        "SimHei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Noto Sans CJK SC",
+        "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    )  # fmt: skip
+    return next((name for name in candidates if name in installed), None)
 
 
 # --- command line
@@ -398,22 +448,25 @@ def make_parser():
     add("--seed", type=seed, default=42, help="start of all random numbers")
     add("--device", type=device, default="auto", help="auto (CUDA where there is one), cpu, or any of torch's")
     add("--output", type=picture, default="rnn_sine.png", help="file for the picture")
+    add("--lang", choices=["en", "zh"], default="en", help="language of the output and the picture; zh is Chinese")
     add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
 
 
-def report(results, noise):
+def report(results, noise, translate):
     """Print the test errors of the RNN beside those of the baselines."""
     test_mse, largest_error = results["test_mse"], results["largest_error"]
     n_test = len(results["actuals"])
-    print(f"Test MSE, one step ahead ({n_test} samples):")
+    print(translate("Test MSE, one step ahead ({} samples):").format(n_test))
     for name, mse in test_mse.items():
         print(f"  {name:17s}  {mse:.3e}")
     if noise:
-        print(f"  {'noise floor':17s}  {noise**2:.3e}  (the noise's variance: no predictor can go below it)")
+        note = translate("the noise's variance: no predictor can go below it")
+        print(f"  {'noise floor':17s}  {noise**2:.3e}  ({note})")
     ratio = test_mse["RNN"] / test_mse["linear regression"]
-    print(f"  The RNN {'beats' if ratio < 1 else 'loses to'} linear regression: {ratio:.2g} times its MSE.")
-    print("Free-running forecast from the first test window, largest error so far:")
+    verdict = f"The RNN {'beats' if ratio < 1 else 'loses to'} linear regression: {{:.2g}} times its MSE."
+    print("  " + translate(verdict).format(ratio))
+    print(translate("Free-running forecast from the first test window, largest error so far:"))
     print("  steps  " + "  ".join(f"{name:>17s}" for name in largest_error))
     for steps in sorted({1, min(10, n_test), min(50, n_test), n_test}):
         print(f"  {steps:5d}  " + "  ".join(f"{errors[steps - 1]:17.1e}" for errors in largest_error.values()))
@@ -421,6 +474,12 @@ def report(results, noise):
 
 def run(args):
     """Train, evaluate, report, draw: the whole program for parsed arguments. Returns what `main` does."""
+    translate, font = str, None
+    if args.lang == "zh":
+        translate, font = CHINESE.__getitem__, find_chinese_font()
+        if font is None:
+            print("没有找到中文字体，图中改用英文；请安装一种，例如 Noto Sans CJK (Debian: fonts-noto-cjk)。")
+
     torch.manual_seed(args.seed)
     np.random.seed(args.seed)
     train_data, test_data = generate_data(args.n_samples, args.seq_length, args.noise)
@@ -434,12 +493,12 @@ def run(args):
         scheduler = OneCycleLR(optimizer, args.learning_rate, total_steps=steps, cycle_momentum=False)
 
     print(f"Device: {args.device}")
-    print("Training the model...")
+    print(translate("Training the model..."))
     losses = train_model(
         model, train_loader, nn.MSELoss(), optimizer, args.device, args.epochs, scheduler, args.max_grad_norm
     )
 
-    print("Evaluating the model...")
+    print(translate("Evaluating the model..."))
     predictions, actuals = evaluate_model(model, test_loader, args.device)
     one_step = baselines(train_data, test_data)
     inputs, _ = test_data.tensors
@@ -461,14 +520,17 @@ def run(args):
         "largest_error": {name: np.maximum.accumulate(abs(f - actuals))[:, 0] for name, f in free_run.items()},
         "sensitivity": input_sensitivity(model, inputs, args.device),
     }
-    report(results, args.noise)
+    report(results, args.noise, translate)
 
-    figure = draw_results(results)
-    with plt.rc_context({"svg.hashsalt": "rnn_sine"}):  # equal runs write equal files: no random names inside
+    style = {"svg.hashsalt": "rnn_sine"}  # equal runs write equal files: no random names inside
+    if font is not None:
+        style |= {"font.family": [font, "DejaVu Sans"], "axes.unicode_minus": False}  # some fonts lack that minus
+    with plt.rc_context(style):
+        figure = draw_results(results, translate if font else str)
         figure.savefig(args.output)
-    print(f"Picture: {args.output}")
-    if not args.no_show and figure.canvas.required_interactive_framework is not None:
-        plt.show()
+        print(translate("Picture: {}").format(args.output))
+        if not args.no_show and figure.canvas.required_interactive_framework is not None:
+            plt.show()
     plt.close(figure)
     return results
 
@@ -502,7 +564,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # a line reaches a pipe or a file when it is printed
+    # A line reaches a pipe when it is printed; a console without Chinese characters shows question marks.
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()

@@ -36,7 +36,7 @@ def default_run(tmp_path_factory):
 @pytest.fixture
 def quick(tmp_path, capsys, monkeypatch):
     """Call main with flags, a tiny configuration and, to save time, an empty picture: (results, stdout)."""
-    monkeypatch.setattr(rnn_sine, "draw_results", lambda results: plt.figure())
+    monkeypatch.setattr(rnn_sine, "draw_results", lambda *_: plt.figure())
 
     def run(*flags):
         small = ["--epochs", "1", "--n-samples", "40", "--hidden-size", "4", "--no-show"]

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from matplotlib import font_manager
+from matplotlib.text import Text
 
 import rnn_sine
 
-HEADLESS = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")}
+HEADLESS = {
+    name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+}
 TINY = ["--epochs", "1", "--n-samples", "40", "--hidden-size", "4"]
 
 
@@ -54,7 +58,7 @@ def test_help_shows_every_flag_with_its_default(capsys):
         "--epochs": "100", "--batch-size": "32", "--learning-rate": "0.001", "--hidden-size": "64",
         "--schedule": "constant", "--max-grad-norm": "None", "--num-layers": "1", "--seq-length": "20",
         "--n-samples": "1000", "--noise": "0.0", "--seed": "42", "--device": "auto",
-        "--output": "rnn_sine.png", "--no-show": "False",
+        "--output": "rnn_sine.png", "--lang": "en", "--no-show": "False",
     }  # fmt: skip
     for flag, default in defaults.items():
         described = text[text.rindex(flag) :].split(" --")[0]
@@ -84,7 +88,9 @@ def test_learning_rate(quick, monkeypatch):
 def test_schedule(quick, monkeypatch):
     rates = []
     step = torch.optim.Adam.step
-    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or step(self))
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or step(self)
+    )
     quick("--epochs", 20, "--learning-rate", 0.5, "--schedule", "onecycle")
     assert len(rates) == 20 and max(rates) == pytest.approx(0.5, rel=0.01)
     assert rates[0] < 0.5 / 20 and rates[-1] < 0.5 / 1000
@@ -159,7 +165,9 @@ def test_output_lies_in_the_current_folder_if_not_said_otherwise(tmp_path, monke
     assert capsys.readouterr().out.endswith("Picture: rnn_sine.png\n")
 
 
-@pytest.mark.parametrize("ending, start", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml"), ("PNG", b"\x89PNG")])
+@pytest.mark.parametrize(
+    "ending, start", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml"), ("PNG", b"\x89PNG")]
+)
 def test_output_has_the_format_of_its_ending_and_equal_runs_are_equal(tmp_path, capsys, ending, start):
     paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
     outs = []
@@ -197,7 +205,9 @@ def test_main_returns_what_it_found(quick):
     assert results["forecast"] == pytest.approx(rnn_sine.forecast(model, inputs[0], 20, "cpu"))
     assert results["sensitivity"] == pytest.approx(rnn_sine.input_sensitivity(model, inputs, "cpu"))
     for name, predictions in {**results["baselines"], "RNN": results["predictions"]}.items():
-        assert results["test_mse"][name] == pytest.approx(np.mean((predictions - results["actuals"]) ** 2), rel=1e-4)
+        assert results["test_mse"][name] == pytest.approx(
+            np.mean((predictions - results["actuals"]) ** 2), rel=1e-4
+        )
     error = np.abs(results["forecast"] - results["actuals"])[:, 0]
     assert results["largest_error"]["RNN"].tolist() == [error[: n + 1].max() for n in range(20)]
     error = np.abs(results["window"][-1] - results["actuals"])[:, 0]
@@ -207,7 +217,11 @@ def test_main_returns_what_it_found(quick):
 
 def test_the_report_keeps_to_the_test_samples_there_are(quick):
     _, out = quick("--n-samples", 60)
-    assert [line.split()[0] for line in out.split("largest error so far:\n")[1].splitlines()[1:-1]] == ["1", "10", "12"]
+    assert [line.split()[0] for line in out.split("largest error so far:\n")[1].splitlines()[1:-1]] == [
+        "1",
+        "10",
+        "12",
+    ]
 
 
 def test_the_figure_shows_the_results_in_four_labelled_panels(default_run):
@@ -220,7 +234,9 @@ def test_the_figure_shows_the_results_in_four_labelled_panels(default_run):
     drawn = {line.get_label(): line for panel in figure.axes for line in panel.lines}
     assert np.array_equal(drawn["actual"].get_ydata(), results["actuals"][:50, 0])
     assert np.array_equal(drawn["predicted"].get_ydata(), results["predictions"][:50, 0])
-    past, future, run = (drawn[f"{name}"] for name in ("past: first test window", "future: actual", "future: forecast"))
+    past, future, run = (
+        drawn[f"{name}"] for name in ("past: first test window", "future: actual", "future: forecast")
+    )
     assert past.get_xdata()[-1] == 0 and future.get_xdata()[0] == run.get_xdata()[0] == 1
     assert np.array_equal(past.get_ydata(), results["window"][:, 0])
     assert np.array_equal(future.get_ydata(), results["actuals"][:, 0])
@@ -233,6 +249,103 @@ def test_the_figure_shows_the_results_in_four_labelled_panels(default_run):
     plt.close(figure)
 
 
+FONT = rnn_sine.find_chinese_font()
+
+
+def drawn_texts(monkeypatch):
+    """A list that fills with the texts, and a set with the font families, of the figure that main draws."""
+    texts, families = [], set()
+    draw_results = rnn_sine.draw_results
+
+    def draw(*args):
+        figure = draw_results(*args)
+        figure.canvas.draw()  # tick labels get their text when they are drawn
+        for text in figure.findobj(Text):
+            texts.append(text.get_text())
+            families.update(text.get_fontfamily())
+        return figure
+
+    monkeypatch.setattr(rnn_sine, "draw_results", draw)
+    return texts, families
+
+
+def chinese(text):
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+@pytest.mark.skipif(
+    FONT is None, reason="needs a Chinese font, such as Debian's fonts-noto-cjk or fonts-wqy-zenhei"
+)
+def test_chinese_labels_have_an_installed_font(tmp_path, monkeypatch, capsys):
+    texts, families = drawn_texts(monkeypatch)
+    settings = dict(plt.rcParams)
+    # A missing character would be a warning, and a warning is an error here.
+    rnn_sine.main([*TINY, "--noise", "0.1", "--lang", "zh", "--no-show", "--output", str(tmp_path / "a.png")])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines()[1] == "开始训练模型..." and "评估模型..." in captured.out.splitlines()
+    assert {"RNN模型预测结果", "样本", "值", "实际值", "预测值"} <= set(texts)
+    assert families == {FONT, "DejaVu Sans"}
+    assert not any("\u2212" in text for text in texts)  # a minus sign that SimHei lacks
+    assert dict(plt.rcParams) == settings
+
+
+def test_without_a_chinese_font_the_labels_are_english(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
+    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", [
+        font for font in font_manager.fontManager.ttflist if "DejaVu" in font.name
+    ])  # fmt: skip
+    texts, _ = drawn_texts(monkeypatch)
+    rnn_sine.main([*TINY, "--lang", "zh", "--no-show", "--output", str(tmp_path / "a.png")])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "开始训练模型..." in captured.out.splitlines()
+    (advice,) = [line for line in captured.out.splitlines() if "fonts-noto-cjk" in line]
+    assert advice.count("。") == 1
+    assert "One step ahead, each from true values" in texts and not any(map(chinese, texts))
+
+
+def test_a_font_that_was_installed_since_matplotlib_last_looked_is_found(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: ["/fonts/broken.ttf", "/fonts/new.ttc"])
+    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", [])
+
+    def add_font(path):
+        asked.append(path)
+        if "broken" in path:
+            raise RuntimeError("not a font")
+        (tmp_path / "new.ttc").touch()
+        font_manager.fontManager.ttflist.append(
+            font_manager.FontEntry(fname=str(tmp_path / "new.ttc"), name="WenQuanYi Zen Hei")
+        )
+
+    monkeypatch.setattr("matplotlib.font_manager.fontManager.addfont", add_font)
+    assert rnn_sine.find_chinese_font() == "WenQuanYi Zen Hei"
+    (tmp_path / "new.ttc").unlink()
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
+    assert rnn_sine.find_chinese_font() is None  # removed since matplotlib last looked
+    assert set(asked) == {"/fonts/broken.ttf", "/fonts/new.ttc"}
+
+
+def test_every_translation_is_used_and_has_characters_of_gbk(quick, monkeypatch):
+    used = set()
+
+    def translate(text):
+        used.add(text)
+        return rnn_sine.CHINESE[text]
+
+    results, _ = quick("--noise", 0.1)
+    monkeypatch.undo()  # draw the real figure
+    plt.close(rnn_sine.draw_results(results, lambda text: used.add(text) or str(text)))
+    for rnn in (0.5, 2.0):
+        results["test_mse"] = {"persistence": 3.0, "linear regression": 1.0, "RNN": rnn}
+        rnn_sine.report(results, 0.1, translate)
+    printed = {"Training the model...", "Evaluating the model...", "Picture: {}"}
+    assert used | printed == set(rnn_sine.CHINESE)
+    for translation in rnn_sine.CHINESE.values():
+        translation.encode("gbk")
+
+
 BAD_INPUT = [
     ("--epochs", "0"), ("--epochs", "2.5"), ("--epochs", "many"), ("--batch-size", "0"), ("--batch-size", "-3"),
     ("--learning-rate", "0"), ("--learning-rate", "-0.1"), ("--learning-rate", "-1e-3"), ("--learning-rate", "nan"),
@@ -241,7 +354,7 @@ BAD_INPUT = [
     ("--n-samples", "0"), ("--n-samples", "9" * 30), ("--noise", "-0.1"), ("--noise", "nan"), ("--schedule", "linear"),
     ("--max-grad-norm", "0"), ("--max-grad-norm", "inf"), ("--seed", "-1"), ("--seed", str(2**32)), ("--device", "toaster"),
     ("--device", "meta"), ("--device", ""), ("--output", "no/such/folder/a.png"), ("--output", "a.docx"),
-    ("--output", "a"), ("--output", ""), ("--output", "."), ("--output", "folder.png"), ("--colour", "red"),
+    ("--output", "a"), ("--output", ""), ("--output", "."), ("--output", "folder.png"), ("--lang", "fr"), ("--colour", "red"),
 ]  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def test_default_sizes():
     assert train_data[0][0].shape == (20, 1) and train_data[0][1].shape == (1,)
 
 
-@pytest.mark.parametrize("length, seq_length, fraction", [(7, 5, 0.5), (100, 20, 0.8), (1020, 20, 0.8), (60, 5, 0.1)])
+@pytest.mark.parametrize(
+    "length, seq_length, fraction", [(7, 5, 0.5), (100, 20, 0.8), (1020, 20, 0.8), (60, 5, 0.1)]
+)
 def test_every_training_target_lies_before_the_first_test_target(length, seq_length, fraction):
     train_data, test_data = rnn_sine.make_windows(range(length), seq_length, fraction)  # each value is its own time
     assert train_data.tensors[1].max() + 1 == test_data.tensors[1].min()

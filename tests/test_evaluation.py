@@ -174,3 +174,13 @@ def test_cuda_forecasts_and_measures_sensitivity_as_the_cpu_does():
     model.cuda()
     assert rnn_sine.forecast(model, inputs[0], 50, "cuda") == pytest.approx(expected[0], abs=1e-9)
     assert rnn_sine.input_sensitivity(model, inputs, "cuda") == pytest.approx(expected[1], rel=1e-6)
+
+
+def test_evaluation_draws_no_random_numbers():
+    train_data, test_data = rnn_sine.generate_data(60, 5)
+    model = rnn_sine.SimpleRNN(1, 8, 1, 1)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    rnn_sine.baselines(train_data, test_data)
+    rnn_sine.forecast(model, test_data.tensors[0][0], 3, CPU)
+    rnn_sine.input_sensitivity(model, test_data.tensors[0], CPU)
+    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == np.random.get_state()[1].tolist()

@@ -44,7 +44,7 @@ def test_weights_are_drawn_for_rnn_first_and_then_for_fc():
         assert torch.equal(parameter, expected)
 
 
-@pytest.mark.parametrize("shape", [(20,), (20, 1), (4, 20), (1, 4, 20, 1), (4, 20, 2), (4, 1, 20), (4, 0, 1)])
+@pytest.mark.parametrize("shape", [(20,), (20, 1), (4, 20), (2, 4, 1, 1), (4, 20, 2), (4, 1, 20), (4, 0, 1)])
 def test_input_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"takes input of shape \[batch, time, features\]") as error:
         rnn_sine.SimpleRNN(1, 8, 1, 1)(torch.zeros(shape))

@@ -192,9 +192,9 @@ def test_ctrl_c_keeps_what_has_been_learnt(capsys):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_trains_to_the_weights_of_a_plain_loop_and_beats_persistence(quick):
+def test_cuda_trains_as_a_plain_loop_does_and_beats_persistence(quick):
     results, out = quick("--device", "cuda", "--epochs", 20, "--n-samples", 1000, "--hidden-size", 64)
     assert "Device: cuda" in out
-    parameters, losses = plain_loop(torch.device("cuda"), epochs=20)
+    _, losses = plain_loop(torch.device("cuda"), epochs=20)
     assert results["losses"] == pytest.approx(losses, rel=1e-2)
     assert results["test_mse"]["RNN"] < results["test_mse"]["persistence"]
