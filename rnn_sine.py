@@ -1,4 +1,4 @@
-"""Teach a recurrent neural network (RNN) to continue a sine wave.
+"""Teach a recurrent neural network (RNN) to continue a sine wave, and measure whether it is any good at it.
 
 An RNN reads a sequence one value at a time and keeps a memory of what it has read: the hidden state h.
 At every time step the same small set of weights mixes the new input x with the memory of the step before:
@@ -7,9 +7,10 @@ At every time step the same small set of weights mixes the new input x with the 
 
 After the last step a linear layer turns the memory into a prediction of the next value.
 
-    python rnn_sine.py           train, measure the error on unseen data, draw rnn_sine.png (some ten seconds)
+    python rnn_sine.py           train, compare with simpler predictors, draw rnn_sine.png (some ten seconds)
     python rnn_sine.py --help    what can be changed
 
+The default run repeats the program of a Chinese blog article, "the article" below, with the same random numbers.
 The file reads from top to bottom in the order the data flows: data, model, training, evaluation, picture,
 command line.
 """
@@ -80,6 +81,8 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
 
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     """Cut five periods of a sine into `n_samples` windows, as `make_windows` does; 80 % train, the rest test.
+
+    The test part, the last period, comes later in time but repeats the periods before it; only noise makes it new.
 
     `noise` is the standard deviation of Gaussian noise on every value, drawn from NumPy's global generator.
     Raises ValueError for a noise that is negative or not finite, and for too few samples to split.
@@ -189,7 +192,10 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
 
 @contextmanager
 def eval_mode(model):
-    """Put the model into evaluation mode; afterwards every part of it is back in the mode it had."""
+    """Put the model into evaluation mode; afterwards every part of it is back in the mode it had.
+
+    The mode changes nothing in `SimpleRNN`, but it does in a model with dropout, for example.
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -208,8 +214,9 @@ def evaluate_model(model, test_loader, device):
     predictions, actuals = [], []
     with eval_mode(model):
         for inputs, targets in test_loader:
-            predictions.append(model(inputs.to(device)).cpu().numpy())
-            actuals.append(targets.cpu().numpy())
+            # Copies: small tensors left in torch's memory would keep what lies around them from being used again.
+            predictions.append(model(inputs.to(device)).cpu().numpy().copy())
+            actuals.append(targets.cpu().numpy().copy())
     return np.concatenate(predictions), np.concatenate(actuals)
 
 
@@ -326,7 +333,7 @@ def draw_results(results, translate=str):
     return figure
 
 
-CHINESE = {  # every printed line and label that `--lang zh` translates; the first two and the chart's are the article's
+CHINESE = {  # what `--lang zh` prints and draws; the two progress lines and the labels of the first panel are the article's
     "Training the model...": "开始训练模型...",
     "Evaluating the model...": "评估模型...",
     "Test MSE, one step ahead ({} samples):": "单步预测，测试集均方误差 MSE ({} 个样本):",
@@ -380,7 +387,7 @@ class OneSentenceParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
-def checked(convert, is_valid, expected):
+def checked(convert, expected, is_valid=lambda value: True):
     """Make an argparse type: `convert(text)`, or a sentence that says what was `expected` instead."""
 
     def parse(text):
@@ -416,7 +423,7 @@ def try_picture(path):
 
 
 def make_parser():
-    """Describe the command line; its defaults, the article's, stand here alone."""
+    """Describe the command line; its defaults are the article's."""
     parser = OneSentenceParser(
         prog="rnn_sine.py",
         description="Train an RNN on a sine wave, measure it against simpler predictors, and draw a picture.",
@@ -425,15 +432,13 @@ def make_parser():
     )
     # argparse would take -1e-3 and -inf for flags; taken for values, they get a message that names them.
     parser._negative_number_matcher = re.compile(r"-\.?\d|-(inf|nan)", re.IGNORECASE)
-    count = checked(int, lambda n: 1 <= n <= 10**9, "a whole number from 1 to 10**9")
-    samples = checked(int, lambda n: 2 <= n <= 10**9, "a whole number from 2 (one to train, one to test) to 10**9")
-    seed = checked(int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 2**32 - 1")
-    positive = checked(float, lambda x: 0 < x < math.inf, "a finite number above 0")
-    deviation = checked(float, lambda x: 0 <= x < math.inf, "a finite number of at least 0")
-    device = checked(find_device, lambda _: True, "a device that torch can use on this machine; take auto or cpu")
-    picture = checked(
-        try_picture, lambda _: True, "a file that can be written; take a folder that exists and an ending like .png"
-    )
+    count = checked(int, "a whole number from 1 to 10**9", lambda n: 1 <= n <= 10**9)
+    samples = checked(int, "a whole number from 2 (one to train, one to test) to 10**9", lambda n: 2 <= n <= 10**9)
+    seed = checked(int, "a whole number from 0 to 2**32 - 1", lambda n: 0 <= n < 2**32)
+    positive = checked(float, "a finite number above 0", lambda x: 0 < x < math.inf)
+    deviation = checked(float, "a finite number of at least 0", lambda x: 0 <= x < math.inf)
+    device = checked(find_device, "a device that torch can use on this machine; take auto or cpu")
+    picture = checked(try_picture, "a file that can be written; take a folder that exists and an ending like .png")
     add = parser.add_argument
     add("--epochs", type=count, default=100, help="passes over the training data")
     add("--batch-size", type=count, default=32, help="windows per training step")
@@ -557,10 +562,15 @@ def main(argv=None):
         plt.close(plt.figure())  # the first figure is what loads the backend
     except ImportError:  # MPLBACKEND asks for a window where there is no screen
         plt.switch_backend("agg")
+    threads = torch.get_num_threads()
+    if args.batch_size * args.hidden_size**2 < 500_000:  # so few operations that a second thread costs more than it does
+        torch.set_num_threads(1)
     try:
         return run(args)
     except (FloatingPointError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
+    finally:
+        torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

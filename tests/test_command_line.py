@@ -158,6 +158,17 @@ def test_device_auto_is_cuda_where_there_is_one(monkeypatch):
     assert rnn_sine.find_device("auto") == torch.device("cpu")
 
 
+@pytest.mark.parametrize("flags, expected", [([], 1), (["--hidden-size", "256"], 2), (["--batch-size", "512"], 2)])
+def test_small_networks_run_on_one_thread_and_the_caller_keeps_its_threads(tmp_path, monkeypatch, flags, expected):
+    seen = []
+    monkeypatch.setattr(rnn_sine, "run", lambda args: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    rnn_sine.main([*flags, "--no-show", "--output", str(tmp_path / "a.png")])
+    after = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert (seen, after) == ([expected], 2)
+
+
 def test_output_lies_in_the_current_folder_if_not_said_otherwise(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rnn_sine.main([*TINY, "--no-show"])

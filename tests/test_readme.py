@@ -94,9 +94,7 @@ def test_two_processes_train_to_equal_weights(tmp_path):
     assert len(snippet.splitlines()) <= 20
     (tmp_path / "ddp.py").write_text(snippet)
     shutil.copy(ROOT / "rnn_sine.py", tmp_path)
-    _, *arguments = shlex.split(
-        re.search(r"^torchrun .*", SECTIONS["When one machine is not enough"], re.M)[0]
-    )
+    _, *arguments = shlex.split(re.search(r"^torchrun .*", SECTIONS["When one machine is not enough"], re.M)[0])
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *arguments],
         cwd=tmp_path, capture_output=True, text=True, timeout=80,
