@@ -4,10 +4,10 @@ import shutil
 import subprocess
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image  # comes with matplotlib
 
 import rnn_sine
 
@@ -48,9 +48,13 @@ def test_every_python_snippet_is_run_by_a_test_of_its_section():
     }  # fmt: skip
 
 
+def shown_output():
+    return re.search(r"```text\n(Device.*?)```", README, re.DOTALL)[1]
+
+
 def test_the_output_shown_is_that_of_the_default_run(default_run):
     _, out, _, picture = default_run
-    shown = re.search(r"```text\n(Device.*?)```", README, re.DOTALL)[1]
+    shown = shown_output()
     printed = out.replace(str(picture), "rnn_sine.png")
     # On a clean sine, linear regression errs by rounding alone, which differs from machine to machine.
     quotient = r"(?<=regression: ).*(?= times)"
@@ -150,13 +154,17 @@ def test_every_link_leads_somewhere():
             assert fragment in headings, target
 
 
-def blurred(path):
-    """A picture as grey values, averaged over blocks of 10 x 10 pixels."""
-    grey = plt.imread(path)[:900, :1300, :3].mean(axis=2)
-    return grey.reshape(90, 10, 130, 10).mean(axis=(1, 3))
+def blurred(picture):
+    """The grey values of a picture, averaged over blocks of 10 x 10 pixels."""
+    return np.asarray(picture.convert("L")).reshape(90, 10, 130, 10).mean(axis=(1, 3)) / 255
 
 
 def test_the_picture_is_the_one_that_the_current_code_draws(default_run):
-    shown, drawn = blurred(ROOT / "tests" / "rnn_sine.png"), blurred(default_run[3])
-    # Another release of matplotlib moves a letter or a line by a pixel; another label or line moves more.
-    assert np.abs(shown - drawn).mean() < 0.005
+    _, out, _, path = default_run
+    with Image.open(ROOT / "tests" / "rnn_sine.png") as shown, Image.open(path) as drawn:
+        # A missing legend changes 5e-4. Another release of matplotlib moves every letter by some pixels, and another
+        # processor may round the training differently; then the pictures are alike, but not the same.
+        same_release = shown.text["Software"] == drawn.text["Software"]
+        same_run = shown_output() == out.replace(str(path), "rnn_sine.png")
+        difference = np.abs(blurred(shown) - blurred(drawn)).mean()
+    assert difference < (1e-4 if same_release and same_run else 0.01)
