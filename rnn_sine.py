@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
@@ -328,6 +329,9 @@ def draw_results(results, translate=str):
     for panel in axes.flat:
         panel.grid(alpha=0.3)
         panel.locator_params(axis="x", integer=True, min_n_ticks=1)
+        if panel.get_yscale() == "log":  # plain labels like 1e-06, as in the printed tables
+            panel.yaxis.set_major_formatter(LogFormatter())
+            panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # below, where it hides nothing
     return figure
@@ -364,17 +368,22 @@ CHINESE = {  # what `--lang zh` prints and draws; the two progress lines and the
 }
 
 
-def find_chinese_font():
-    """Name an installed font family that has Chinese characters; None if there is none."""
-    for path in set(font_manager.findSystemFonts()) - {font.fname for font in font_manager.fontManager.ttflist}:
+def chinese_font():
+    """The matplotlib settings for an installed font that has Chinese characters; None if there is no such font."""
+    fonts = font_manager.fontManager
+    for path in set(font_manager.findSystemFonts()) - {font.fname for font in fonts.ttflist}:
         with suppress(Exception):  # a file that is no font
-            font_manager.fontManager.addfont(path)  # installed since matplotlib last looked
-    installed = {font.name for font in font_manager.fontManager.ttflist if os.path.exists(font.fname)}
-    candidates = (
+            fonts.addfont(path)  # installed since matplotlib last looked
+    for name in (
         "SimHei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Noto Sans CJK SC",
         "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
-    )  # fmt: skip
-    return next((name for name in candidates if name in installed), None)
+    ):  # fmt: skip
+        weights = [font.weight for font in fonts.ttflist if font.name == name and os.path.exists(font.fname)]
+        if weights:  # ask for a weight that the font has, the one nearest to normal, 400
+            weight = min(weights, key=lambda weight: abs(font_manager.weight_dict.get(weight, weight) - 400))
+            settings = dict.fromkeys(("font.weight", "axes.titleweight", "axes.labelweight"), weight)
+            return settings | {"font.family": name, "axes.unicode_minus": False}  # some lack the long minus
+    return None
 
 
 # --- command line
@@ -481,7 +490,7 @@ def run(args):
     """Train, evaluate, report, draw: the whole program for parsed arguments. Returns what `main` does."""
     translate, font = str, None
     if args.lang == "zh":
-        translate, font = CHINESE.__getitem__, find_chinese_font()
+        translate, font = CHINESE.__getitem__, chinese_font()
         if font is None:
             print("没有找到中文字体，图中改用英文；请安装一种，例如 Noto Sans CJK (Debian: fonts-noto-cjk)。")
 
@@ -527,10 +536,7 @@ def run(args):
     }
     report(results, args.noise, translate)
 
-    style = {"svg.hashsalt": "rnn_sine"}  # equal runs write equal files: no random names inside
-    if font is not None:
-        style |= {"font.family": [font, "DejaVu Sans"], "axes.unicode_minus": False}  # some fonts lack that minus
-    with plt.rc_context(style):
+    with plt.rc_context({"svg.hashsalt": "rnn_sine", **(font or {})}):  # equal runs write equal files: no random names
         figure = draw_results(results, translate if font else str)
         figure.savefig(args.output)
         print(translate("Picture: {}").format(args.output))

@@ -260,7 +260,12 @@ def test_the_figure_shows_the_results_in_four_labelled_panels(default_run):
     plt.close(figure)
 
 
-FONT = rnn_sine.find_chinese_font()
+def only_fonts(monkeypatch, families):
+    """Hide from matplotlib every font but its own and those of the named families."""
+    rnn_sine.chinese_font()  # registers fonts that were installed since matplotlib last looked
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
+    fonts = [font for font in font_manager.fontManager.ttflist if font.name in ("DejaVu Sans", *families)]
+    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", fonts)
 
 
 def drawn_texts(monkeypatch):
@@ -284,32 +289,28 @@ def chinese(text):
     return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
-@pytest.mark.skipif(
-    FONT is None, reason="needs a Chinese font, such as Debian's fonts-noto-cjk or fonts-wqy-zenhei"
-)
-def test_chinese_labels_have_an_installed_font(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("family", ["Noto Sans CJK SC", "WenQuanYi Zen Hei"])
+def test_chinese_labels_have_an_installed_font(tmp_path, monkeypatch, capsys, caplog, family):
+    only_fonts(monkeypatch, [family])
+    if rnn_sine.chinese_font() is None:
+        pytest.skip(f"needs the font {family} (Debian: fonts-noto-cjk, fonts-wqy-zenhei)")
     texts, families = drawn_texts(monkeypatch)
     settings = dict(plt.rcParams)
-    # A missing character would be a warning, and a warning is an error here.
     rnn_sine.main([*TINY, "--noise", "0.1", "--lang", "zh", "--no-show", "--output", str(tmp_path / "a.png")])
     captured = capsys.readouterr()
-    assert captured.err == ""
+    assert captured.err == "" and caplog.text == ""  # no character without a glyph, no weight that the font lacks
     assert captured.out.splitlines()[1] == "开始训练模型..." and "评估模型..." in captured.out.splitlines()
     assert {"RNN模型预测结果", "样本", "值", "实际值", "预测值"} <= set(texts)
-    assert families == {FONT, "DejaVu Sans"}
-    assert not any("\u2212" in text for text in texts)  # a minus sign that SimHei lacks
+    assert families == {family}
     assert dict(plt.rcParams) == settings
 
 
-def test_without_a_chinese_font_the_labels_are_english(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
-    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", [
-        font for font in font_manager.fontManager.ttflist if "DejaVu" in font.name
-    ])  # fmt: skip
+def test_without_a_chinese_font_the_labels_are_english(tmp_path, monkeypatch, capsys, caplog):
+    only_fonts(monkeypatch, [])
     texts, _ = drawn_texts(monkeypatch)
     rnn_sine.main([*TINY, "--lang", "zh", "--no-show", "--output", str(tmp_path / "a.png")])
     captured = capsys.readouterr()
-    assert captured.err == ""
+    assert captured.err == "" and caplog.text == ""
     assert "开始训练模型..." in captured.out.splitlines()
     (advice,) = [line for line in captured.out.splitlines() if "fonts-noto-cjk" in line]
     assert advice.count("。") == 1
@@ -327,14 +328,15 @@ def test_a_font_that_was_installed_since_matplotlib_last_looked_is_found(monkeyp
             raise RuntimeError("not a font")
         (tmp_path / "new.ttc").touch()
         font_manager.fontManager.ttflist.append(
-            font_manager.FontEntry(fname=str(tmp_path / "new.ttc"), name="WenQuanYi Zen Hei")
+            font_manager.FontEntry(fname=str(tmp_path / "new.ttc"), name="WenQuanYi Zen Hei", weight=500)
         )
 
     monkeypatch.setattr("matplotlib.font_manager.fontManager.addfont", add_font)
-    assert rnn_sine.find_chinese_font() == "WenQuanYi Zen Hei"
+    font = rnn_sine.chinese_font()
+    assert (font["font.family"], font["font.weight"], font["axes.titleweight"]) == ("WenQuanYi Zen Hei", 500, 500)
     (tmp_path / "new.ttc").unlink()
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
-    assert rnn_sine.find_chinese_font() is None  # removed since matplotlib last looked
+    assert rnn_sine.chinese_font() is None  # removed since matplotlib last looked
     assert set(asked) == {"/fonts/broken.ttf", "/fonts/new.ttc"}
 
 
