@@ -296,7 +296,8 @@ def draw_results(results, translate=str):
     """
     figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
     one_step, free_run, training, memory = axes.flat
-    truth = dict(color="#7fb8de", linewidth=5)  # broad and pale under thin and dark: seen where they coincide
+    # Broad and pale under thin and dark: both are seen where they coincide. Dots as broad show a single value.
+    truth = dict(color="#7fb8de", linewidth=5, marker="o", markersize=5, markeredgewidth=0)
     network = dict(color="black", linewidth=1.2)
     actuals, window = results["actuals"], results["window"]
 
@@ -308,9 +309,10 @@ def draw_results(results, translate=str):
     past, future = np.arange(1 - len(window), 1), np.arange(1, len(actuals) + 1)
     free_run.set_title(translate("Free-running, on its own predictions"))
     free_run.set(xlabel=translate("time step after the last true value"), ylabel=translate("value"))
-    free_run.plot(past, window, color="#d55e00", linewidth=2.5, label=translate("past: first test window"))
+    start = dict(color="#d55e00", linewidth=2.5, marker="o", markersize=2.5, markeredgewidth=0)
+    free_run.plot(past, window, label=translate("past: first test window"), **start)
     free_run.plot(future, actuals, label=translate("future: actual"), **truth)
-    free_run.plot(future, results["forecast"], "--", label=translate("future: forecast"), **network)
+    free_run.plot(future, results["forecast"], ".--", markevery=[-1], label=translate("future: forecast"), **network)
     free_run.axvline(0.5, color="grey", linewidth=0.8)
 
     epochs = np.arange(1, len(results["losses"]) + 1)
@@ -538,7 +540,7 @@ def run(args):
 
     with plt.rc_context({"svg.hashsalt": "rnn_sine", **(font or {})}):  # equal runs write equal files: no random names
         figure = draw_results(results, translate if font else str)
-        figure.savefig(args.output)
+        figure.savefig(args.output)  # before it is shown: closing the window must not lose it
         print(translate("Picture: {}").format(args.output))
         if not args.no_show and figure.canvas.required_interactive_framework is not None:
             plt.show()
