@@ -164,7 +164,7 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
             for inputs, targets in train_loader:
                 inputs, targets = inputs.to(device), targets.to(device)
                 loss = criterion(model(inputs), targets)
-                optimizer.zero_grad()
+                optimizer.zero_grad()  # else backward() would add to the gradients of the batch before
                 loss.backward()
                 if max_grad_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
@@ -272,9 +272,9 @@ def input_sensitivity(model, inputs, device):
     """Measure the memory: how far the prediction moves when the input of one time step does.
 
     For `inputs` [n, seq_length, 1], returns the mean of |d prediction / d x_t| over the windows, a NumPy array
-    [seq_length], the oldest step first. By the chain rule the derivative holds one factor W_h, and one slope of
-    tanh, for every step from t to the end: many factors below 1 vanish, many above 1 explode. The model's mode,
-    gradients and weights are kept.
+    [seq_length], the oldest step first. By the chain rule the derivative is a product with one factor W_h, and one
+    slope of tanh, for every step from t to the end: the longer the product, the more it vanishes or explodes. The
+    model's mode, gradients and weights are kept.
     """
     total = 0
     # On a GPU, cuDNN has no backward pass for an RNN in evaluation mode; torch's own has.
@@ -343,7 +343,7 @@ CHINESE = {  # what `--lang zh` prints and draws; the two progress lines and the
     "Training the model...": "开始训练模型...",
     "Evaluating the model...": "评估模型...",
     "Test MSE, one step ahead ({} samples):": "单步预测，测试集均方误差 MSE ({} 个样本):",
-    "the noise's variance: no predictor can go below it": "噪声的方差: 任何预测都不可能低于它",
+    "the noise's variance: no predictor goes below it on average": "噪声的方差: 平均而言任何预测都不低于它",
     "The RNN beats linear regression: {:.2g} times its MSE.": "RNN 胜过线性回归: MSE 是它的 {:.2g} 倍。",
     "The RNN loses to linear regression: {:.2g} times its MSE.": "RNN 输给线性回归: MSE 是它的 {:.2g} 倍。",
     "Free-running forecast from the first test window, largest error so far:": "从第一个测试窗口起自由预测，至此最大误差:",
@@ -477,7 +477,7 @@ def report(results, noise, translate):
     for name, mse in test_mse.items():
         print(f"  {name:17s}  {mse:.3e}")
     if noise:
-        note = translate("the noise's variance: no predictor can go below it")
+        note = translate("the noise's variance: no predictor goes below it on average")
         print(f"  {'noise floor':17s}  {noise**2:.3e}  ({note})")
     ratio = test_mse["RNN"] / test_mse["linear regression"]
     verdict = f"The RNN {'beats' if ratio < 1 else 'loses to'} linear regression: {{:.2g}} times its MSE."
@@ -571,7 +571,7 @@ def main(argv=None):
     except ImportError:  # MPLBACKEND asks for a window where there is no screen
         plt.switch_backend("agg")
     threads = torch.get_num_threads()
-    if args.batch_size * args.hidden_size**2 < 500_000:  # so few operations that a second thread costs more than it does
+    if args.batch_size * args.hidden_size**2 < 500_000:  # so little work that a second thread costs more time than it saves
         torch.set_num_threads(1)
     try:
         return run(args)
