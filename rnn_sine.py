@@ -55,10 +55,12 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
     Neighbours share all values but one, so a random split would test on what was trained on. Here the first
     `train_fraction` of the samples trains: each of its targets lies before the first target of the test.
 
-    Takes a one-dimensional list, array or CPU tensor of finite numbers. Returns (train_data, test_data), two
+    Takes a one-dimensional list, array or tensor of finite numbers. Returns (train_data, test_data), two
     TensorDatasets of float32 inputs [n, seq_length, 1] and targets [n, 1] in order of time. Raises ValueError if
     the series is not one-dimensional, not finite, or too short for one sample on either side.
     """
+    if isinstance(series, torch.Tensor):
+        series = series.detach().cpu().double()
     series = torch.from_numpy(np.asarray(series, dtype=np.float64).copy()).float()  # (time,)
     if series.dim() != 1:
         raise ValueError(f"the series must be one-dimensional, but its shape is {list(series.shape)}")
@@ -248,7 +250,7 @@ def baselines(train_data, test_data):
     """
     inputs, _ = test_data.tensors
     return {
-        "persistence": inputs[:, -1].numpy(),
+        "persistence": inputs[:, -1].numpy().copy(),
         "linear regression": linear_regression(train_data)(inputs.double()).numpy(),
     }
 
@@ -325,17 +327,20 @@ def draw_results(results, translate=str):
 
     memory.set_title(translate("Memory: what each input still does to the prediction"))
     memory.set_xlabel(translate("time step of the input (0: the newest)"))
-    memory.set(ylabel=translate("mean |d prediction / d input|"), yscale="log")
+    memory.set_ylabel(translate("mean |d prediction / d input|"))
     memory.plot(past, results["sensitivity"], ".-", **network)
+    if results["sensitivity"].any():  # a network that has learnt nothing may be blind, and zero has no logarithm
+        memory.set_yscale("log")
 
     for panel in axes.flat:
-        panel.grid(alpha=0.3)
+        panel.grid(color="#e4e4e4")
         panel.locator_params(axis="x", integer=True, min_n_ticks=1)
         if panel.get_yscale() == "log":  # plain labels like 1e-06, as in the printed tables
             panel.yaxis.set_major_formatter(LogFormatter())
             panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
         if panel.get_legend_handles_labels()[0]:
-            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # below, where it hides nothing
+            # Below, where it hides nothing; opaque, like the grid, since PostScript cannot do otherwise.
+            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, framealpha=1)
     return figure
 
 
@@ -405,7 +410,7 @@ def checked(convert, expected, is_valid=lambda value: True):
         try:
             if is_valid(value := convert(text)):
                 return value
-        except (ValueError, RuntimeError, AssertionError, OSError):  # the last three: torch and the file system
+        except Exception:  # torch, matplotlib and the file system have many ways to say no
             pass
         raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
 
@@ -422,14 +427,17 @@ def find_device(name):
 
 
 def try_picture(path):
-    """Return `path` once matplotlib has written its format and the file has been opened; nothing stays behind."""
+    """Return `path` if matplotlib writes its format and the file can be written; nothing stays behind."""
     figure = Figure()
     figure.text(0, 0, "text")
     figure.savefig(io.BytesIO(), format=Path(path).suffix[1:].lower())
-    existed = os.path.exists(path)
-    open(path, "ab").close()
+    target = os.path.realpath(path)  # where a link leads
+    existed = os.path.exists(target)
+    if existed and not os.path.isfile(target):
+        raise OSError(f"{path} is no regular file")
+    open(target, "ab").close()
     if not existed:
-        os.remove(path)
+        os.remove(target)
     return path
 
 
@@ -446,8 +454,8 @@ def make_parser():
     count = checked(int, "a whole number from 1 to 10**9", lambda n: 1 <= n <= 10**9)
     samples = checked(int, "a whole number from 2 (one to train, one to test) to 10**9", lambda n: 2 <= n <= 10**9)
     seed = checked(int, "a whole number from 0 to 2**32 - 1", lambda n: 0 <= n < 2**32)
-    positive = checked(float, "a finite number above 0", lambda x: 0 < x < math.inf)
-    deviation = checked(float, "a finite number of at least 0", lambda x: 0 <= x < math.inf)
+    positive = checked(float, "a number above 0, at most 1e+30", lambda x: 0 < x <= 1e30)
+    deviation = checked(float, "a number from 0 to 1e+06", lambda x: 0 <= x <= 1e6)
     device = checked(find_device, "a device that torch can use on this machine; take auto or cpu")
     picture = checked(try_picture, "a file that can be written; take a folder that exists and an ending like .png")
     add = parser.add_argument
@@ -516,6 +524,8 @@ def run(args):
 
     print(translate("Evaluating the model..."))
     predictions, actuals = evaluate_model(model, test_loader, args.device)
+    if not np.isfinite(predictions).all():
+        raise FloatingPointError("the last steps of the training overflowed the weights; try a smaller learning rate")
     one_step = baselines(train_data, test_data)
     inputs, _ = test_data.tensors
     window = inputs[0]  # (seq_length, 1)
@@ -531,7 +541,7 @@ def run(args):
         "actuals": actuals,
         "baselines": one_step,
         "test_mse": {name: mean_squared_error(p, actuals) for name, p in {**one_step, "RNN": predictions}.items()},
-        "window": window.numpy(),
+        "window": window.numpy().copy(),
         "forecast": free_run["RNN"],
         "largest_error": {name: np.maximum.accumulate(abs(f - actuals))[:, 0] for name, f in free_run.items()},
         "sensitivity": input_sensitivity(model, inputs, args.device),
@@ -540,11 +550,13 @@ def run(args):
 
     with plt.rc_context({"svg.hashsalt": "rnn_sine", **(font or {})}):  # equal runs write equal files: no random names
         figure = draw_results(results, translate if font else str)
-        figure.savefig(args.output)  # before it is shown: closing the window must not lose it
-        print(translate("Picture: {}").format(args.output))
-        if not args.no_show and figure.canvas.required_interactive_framework is not None:
-            plt.show()
-    plt.close(figure)
+        try:
+            figure.savefig(args.output)  # before it is shown: closing the window must not lose it
+            print(translate("Picture: {}").format(args.output))
+            if not args.no_show and figure.canvas.required_interactive_framework is not None:
+                plt.show()
+        finally:
+            plt.close(figure)
     return results
 
 
@@ -568,7 +580,7 @@ def main(argv=None):
     os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # equal runs write equal files: no date inside
     try:
         plt.close(plt.figure())  # the first figure is what loads the backend
-    except ImportError:  # MPLBACKEND asks for a window where there is no screen
+    except (ImportError, RuntimeError):  # MPLBACKEND names a toolkit that is not installed
         plt.switch_backend("agg")
     threads = torch.get_num_threads()
     if args.batch_size * args.hidden_size**2 < 500_000:  # so little work that a second thread costs more time than it saves
@@ -582,10 +594,12 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    # A line reaches a pipe when it is printed; a console without Chinese characters shows question marks.
-    sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    if sys.stdout is not None:  # a line reaches a pipe when it is printed; a console without Chinese shows question marks
+        sys.stdout.reconfigure(line_buffering=True, errors="replace")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: nothing is left to interrupt

@@ -334,6 +334,11 @@ def test_a_font_that_was_installed_since_matplotlib_last_looked_is_found(monkeyp
     monkeypatch.setattr("matplotlib.font_manager.fontManager.addfont", add_font)
     font = rnn_sine.chinese_font()
     assert (font["font.family"], font["font.weight"], font["axes.titleweight"]) == ("WenQuanYi Zen Hei", 500, 500)
+    for weight in (700, 450, 300):
+        font_manager.fontManager.ttflist.append(
+            font_manager.FontEntry(fname=str(tmp_path / "new.ttc"), name="WenQuanYi Zen Hei", weight=weight)
+        )
+    assert rnn_sine.chinese_font()["font.weight"] == 450
     (tmp_path / "new.ttc").unlink()
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
     assert rnn_sine.chinese_font() is None  # removed since matplotlib last looked
@@ -363,6 +368,7 @@ BAD_INPUT = [
     ("--epochs", "0"), ("--epochs", "2.5"), ("--epochs", "many"), ("--batch-size", "0"), ("--batch-size", "-3"),
     ("--learning-rate", "0"), ("--learning-rate", "-0.1"), ("--learning-rate", "-1e-3"), ("--learning-rate", "nan"),
     ("--learning-rate", "inf"), ("--learning-rate", "-inf"), ("--learning-rate", "fast"), ("--hidden-size", "0"),
+    ("--learning-rate", "1e38"), ("--noise", "1e39"), ("--device", "privateuseone"), ("--output", "pipe.png"),
     ("--hidden-size", "999999999"), ("--num-layers", "0"), ("--seq-length", "0"), ("--n-samples", "1"),
     ("--n-samples", "0"), ("--n-samples", "9" * 30), ("--noise", "-0.1"), ("--noise", "nan"), ("--schedule", "linear"),
     ("--max-grad-norm", "0"), ("--max-grad-norm", "inf"), ("--seed", "-1"), ("--seed", str(2**32)), ("--device", "toaster"),
@@ -375,6 +381,7 @@ BAD_INPUT = [
 def test_bad_input_is_refused_in_one_sentence_before_training(flag, value, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(SystemExit) as stop:
         rnn_sine.main([*TINY, "--no-show", flag, value])
     captured = capsys.readouterr()
@@ -382,7 +389,7 @@ def test_bad_input_is_refused_in_one_sentence_before_training(flag, value, tmp_p
     assert captured.out == ""
     assert captured.err.count("\n") == 1 and captured.err.endswith("\n")
     assert flag in captured.err and value in captured.err
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.png", "pipe.png"}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -401,6 +408,10 @@ def test_the_check_of_the_output_leaves_an_older_picture_alone(tmp_path, monkeyp
     picture.write_bytes(b"an older picture")
     assert rnn_sine.try_picture(str(picture)) == str(picture)
     assert picture.read_bytes() == b"an older picture"
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "b.png")
+    assert rnn_sine.try_picture(str(link)) == str(link)
+    assert link.is_symlink() and not link.exists()
 
 
 def test_nothing_learnt_is_lost_if_the_picture_cannot_be_saved(quick, capsys, monkeypatch):
@@ -433,6 +444,24 @@ def test_a_diverging_run_ends_with_a_sentence(quick, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_training_that_ends_with_broken_weights_is_an_error_too(quick, capsys, monkeypatch):
+    def interrupted(model, *_):  # by Ctrl-C, in an epoch whose loss nobody has seen
+        torch.nn.init.constant_(model.fc.bias, float("nan"))
+        return []
+
+    monkeypatch.setattr(rnn_sine, "train_model", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        quick()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.endswith("weights; try a smaller learning rate\n")
+
+
+def test_a_blind_network_is_drawn_without_a_warning(default_run, tmp_path):
+    figure = rnn_sine.draw_results(default_run[0] | {"sensitivity": np.zeros(20, dtype=np.float32)})
+    figure.savefig(tmp_path / "a.eps")  # a format without transparency
+    plt.close(figure)
+
+
 def test_importing_changes_nothing_for_the_caller():
     code = """
 import json, random, sys
@@ -454,6 +483,20 @@ def test_a_backend_that_needs_a_screen_does_no_harm_without_one(tmp_path):
     out, err = script.communicate()
     assert (script.returncode, err) == (0, "")
     assert (tmp_path / "rnn_sine.png").exists()
+
+
+def test_a_backend_that_is_not_installed_does_no_harm(tmp_path, monkeypatch, capsys):
+    figure, switched = plt.figure, []
+
+    def missing(*args, **kwargs):
+        if not switched:
+            raise ImportError("Failed to import any of the following Qt binding modules")
+        return figure(*args, **kwargs)
+
+    monkeypatch.setattr(plt, "figure", missing)
+    monkeypatch.setattr(plt, "switch_backend", switched.append)
+    rnn_sine.main([*TINY, "--output", str(tmp_path / "a.png")])
+    assert switched == ["agg"] and (tmp_path / "a.png").exists() and capsys.readouterr().err == ""
 
 
 def test_ctrl_c_during_training_evaluates_and_draws_without_a_screen(tmp_path):

@@ -9,7 +9,17 @@ import torch
 import rnn_sine
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, lambda x: np.array(x)[::-1].copy()[::-1]])
+KINDS = {
+    "list": list,
+    "array": np.array,
+    "reversed array": lambda values: np.array(values[::-1])[::-1],
+    "tensor": torch.tensor,
+    "tensor with gradient": lambda values: torch.tensor(values, requires_grad=True),
+    "bfloat16 tensor": lambda values: torch.tensor(values, dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def test_windows_and_targets_of_a_short_series_written_by_hand(kind):
     series = kind([3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0])
     train_data, test_data = rnn_sine.make_windows(series, seq_length=3, train_fraction=0.5)

@@ -53,7 +53,9 @@ def test_mean_squared_error_of_known_values():
     predictions = np.array([[1.0], [2.0]], dtype=np.float32)
     assert rnn_sine.mean_squared_error(predictions, predictions + np.float32([[3.0], [-1.0]])) == 5.0
     tiny = np.float32([[1e-25]])
-    assert rnn_sine.mean_squared_error(tiny, 0 * tiny) == pytest.approx(1e-50, rel=1e-6)  # below all float32 numbers
+    assert rnn_sine.mean_squared_error(tiny, 0 * tiny) == pytest.approx(
+        1e-50, rel=1e-6
+    )  # below all float32 numbers
 
 
 def test_baselines_of_a_case_solved_by_hand():
@@ -64,6 +66,8 @@ def test_baselines_of_a_case_solved_by_hand():
     assert list(predictions) == ["persistence", "linear regression"]
     assert predictions["persistence"].tolist() == [[15], [31], [63], [127]]
     assert predictions["linear regression"] == pytest.approx(np.array([[31], [63], [127], [255]]), rel=1e-12)
+    predictions["persistence"] += 1
+    assert test_data.tensors[0][0].item() == 15  # the data set is not what was changed
 
 
 def test_linear_regression_is_fitted_on_the_training_part_alone():
