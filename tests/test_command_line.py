@@ -289,7 +289,7 @@ def chinese(text):
     return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
-@pytest.mark.parametrize("family", ["Noto Sans CJK SC", "WenQuanYi Zen Hei"])
+@pytest.mark.parametrize("family", ["Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei"])
 def test_chinese_labels_have_an_installed_font(tmp_path, monkeypatch, capsys, caplog, family):
     only_fonts(monkeypatch, [family])
     if rnn_sine.chinese_font() is None:
