@@ -17,7 +17,9 @@ from matplotlib.text import Text
 import rnn_sine
 
 HEADLESS = {
-    name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND", "PYTHONUNBUFFERED")
 }
 TINY = ["--epochs", "1", "--n-samples", "40", "--hidden-size", "4"]
 
@@ -525,9 +527,11 @@ def test_ctrl_c_outside_training_ends_with_130(monkeypatch, capsys, tmp_path):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "argv", ["rnn_sine.py", *TINY, "--no-show", "--output", str(tmp_path / "a.png")])
-    monkeypatch.setattr(np, "concatenate", interrupt)  # the evaluation calls it, the training does not
+    monkeypatch.setattr(np.linalg, "lstsq", interrupt)  # the evaluation calls it, the training does not
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / "rnn_sine.py"), run_name="__main__")
+    signal.signal(signal.SIGINT, handler)
     assert stop.value.code == 130
     captured = capsys.readouterr()
     assert "Evaluating" in captured.out and captured.err == ""
