@@ -523,7 +523,7 @@ def test_ctrl_c_while_the_libraries_load_ends_quietly(tmp_path, seconds):
 
 
 def test_ctrl_c_outside_training_ends_with_130(monkeypatch, capsys, tmp_path):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "argv", ["rnn_sine.py", *TINY, "--no-show", "--output", str(tmp_path / "a.png")])
