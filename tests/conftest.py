@@ -10,7 +10,6 @@ os.environ["MPLBACKEND"] = "Agg"  # no window opens during the tests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -20,27 +19,29 @@ torch.set_num_threads(1)  # tensors this small are faster without a second threa
 
 
 def pytest_configure(config):
-    config.addinivalue_line("filterwarnings", "error")
+    """A warning fails a test, unless it is another library's word on what will change one day."""
+    for line in ("error", "default::DeprecationWarning", "default::FutureWarning", "error:::rnn_sine"):
+        config.addinivalue_line("filterwarnings", line)
 
 
 @pytest.fixture(scope="session")
 def default_run(tmp_path_factory):
-    """The default run: (results of main, standard output, standard error, path of the picture)."""
+    """The default run: (results of main, standard output, path of the picture)."""
     picture = tmp_path_factory.mktemp("default") / "rnn_sine.png"
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
         results = rnn_sine.main(["--no-show", "--output", str(picture)])
-    return results, out.getvalue(), err.getvalue(), picture
+    return results, out.getvalue(), picture
 
 
 @pytest.fixture
-def quick(tmp_path, capsys, monkeypatch):
-    """Call main with flags, a tiny configuration and, to save time, an empty picture: (results, stdout)."""
-    monkeypatch.setattr(rnn_sine, "draw_results", lambda *_: plt.figure())
+def tiny(tmp_path, monkeypatch, capsys):
+    """Call main with flags and a tiny configuration in an empty folder: (results, stdout)."""
+    monkeypatch.chdir(tmp_path)
 
-    def run(*flags):
-        small = ["--epochs", "1", "--n-samples", "40", "--hidden-size", "4", "--no-show"]
-        results = rnn_sine.main([*small, "--output", str(tmp_path / "quick.png"), *map(str, flags)])
+    def run(*flags, size="--n-samples 40 --seq-length 5 "):
+        small = size + "--epochs 1 --hidden-size 4 --batch-size 16 --no-show"
+        results = rnn_sine.main([*small.split(), *map(str, flags)])
         captured = capsys.readouterr()
         assert captured.err == ""
         return results, captured.out
