@@ -66,6 +66,19 @@ def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     return make_windows(add_noise(series, noise), seq_length)
 
 
+def load_series(path, seq_length=20, noise=0.0):
+    """Cut a text file, one number per line, into windows, scaled by the training part alone.
+
+    Returns (train_data, test_data, mean, scale). Raises OSError or ValueError for a bad file.
+    """
+    series = np.array([float(line) for line in Path(path).read_text().splitlines() if line.strip()])
+    series = add_noise(series, noise)
+    past = series[: seq_length + len(make_windows(series, seq_length)[0])]  # all that training sees
+    if past.min() == past.max():
+        raise ValueError(f"the training part of {path} is constant, so it has no scale")
+    return *make_windows((series - past.mean()) / past.std(), seq_length), past.mean(), past.std()
+
+
 class SimpleRNN(nn.Module):
     """A recurrent layer reads the window, a linear layer reads its last hidden state (Elman, 1990).
 
@@ -271,7 +284,9 @@ def make_parser():
     add("--hidden-size", type=positive_int, default=64, help="numbers in the hidden state")
     add("--num-layers", type=positive_int, default=1, help="recurrent layers, one upon the other")
     add("--seq-length", type=positive_int, default=20, help="time steps in a window")
-    add("--n-samples", type=positive_int, default=1000, help="windows to cut the sine into")
+    source = parser.add_mutually_exclusive_group().add_argument
+    source("--n-samples", type=positive_int, default=1000, help="windows to cut the sine into")
+    source("--series", type=Path, help="text file, one number per line, in place of the sine")
     add("--noise", type=float, default=0.0, help="standard deviation of noise on every value")
     add("--seed", type=int, default=42, help="start of all random numbers")
     add("--device", default="auto", help="cpu, cuda, ...; auto: cuda where there is one, else cpu")
@@ -283,9 +298,9 @@ def make_parser():
 
 def report(results, noise_variance):
     """Print a row of test errors for every predictor, and who wins one step ahead."""
-    test_mse, n_test = results["test_mse"], len(results["actuals"])
+    test_mse, scale, n_test = results["test_mse"], results["scale"], len(results["actuals"])
     horizons = sorted({min(steps, n_test) for steps in (1, 10, 50, n_test)})
-    print(f"{'':17s}  one-step MSE   free run: largest error to step", *horizons)
+    print(f"in units of {scale:<5.3g}  one-step MSE   free run: largest error to step", *horizons)
     for name, mse in test_mse.items():
         errors = abs(results["free_run"][name] - results["actuals"])
         print(f"{name:17s}  {mse:12.3e}", *(f"{errors[:n].max():9.1e}" for n in horizons))
@@ -300,14 +315,16 @@ def main(argv=None):
 
     Returns a dict: "model"; "losses", one per epoch; of the test, "window" [seq_length, 1], the
     first, "actuals" [n, 1], and by the predictor's name "one_step" [n, 1], "free_run" [n, 1] and
-    "test_mse"; "sensitivity" [seq_length].
+    "test_mse"; "sensitivity" [seq_length]; "mean" and "scale", as `load_series` returns them.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
     try:  # what cannot work is said before the training
         np.random.seed(args.seed)
         torch.manual_seed(args.seed)
-        train_data, test_data = generate_data(args.n_samples, args.seq_length, args.noise)
+        load, what = (load_series, args.series) if args.series else (generate_data, args.n_samples)
+        train_data, test_data, *unit = load(what, args.seq_length, args.noise)
+        mean, scale = unit or (0.0, 1.0)  # the sine is left as it is
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         device = torch.device(auto if args.device == "auto" else args.device)
         model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(device)
@@ -316,7 +333,7 @@ def main(argv=None):
             raise ValueError(f"--output {args.output} is not a file with an ending like .png")
         if not os.access(args.output.parent, os.W_OK):
             raise ValueError(f"--output {args.output} is not in a folder that can be written to")
-    except (ValueError, RuntimeError, AssertionError) as error:  # the last two are torch's
+    except (OSError, ValueError, RuntimeError, AssertionError) as error:  # the last two are torch's
         parser.error(str(error))
     train_loader = DataLoader(train_data, args.batch_size, shuffle=True)  # new batches every epoch
     test_loader = DataLoader(test_data, args.batch_size)
@@ -343,9 +360,9 @@ def main(argv=None):
         free_run[name] = forecast(predictor, inputs[0], len(actuals), device)
         test_mse[name] = np.mean((one_step[name] - actuals) ** 2, dtype=np.float64)
     results = {"model": model, "losses": losses, "window": inputs[0].numpy(), "actuals": actuals,
-               "one_step": one_step, "free_run": free_run, "test_mse": test_mse,
-               "sensitivity": input_sensitivity(model, inputs, device)}
-    report(results, args.noise**2)
+               "one_step": one_step, "free_run": free_run, "test_mse": test_mse, "mean": mean,
+               "scale": scale, "sensitivity": input_sensitivity(model, inputs, device)}
+    report(results, (args.noise / scale) ** 2)
     figure = draw_results(results)
     if args.lang == "zh":
         label_in_chinese(figure)
