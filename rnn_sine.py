@@ -1,10 +1,10 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
 An RNN reads a sequence one value at a time. At every step the same weights mix the new value with a
-memory of all the values before it, the hidden state. That is the one idea.
+memory of all the values before it: a vector, the hidden state. That is the one idea.
 
     python rnn_sine.py           train, compare with simpler predictors, draw rnn_sine.png
-    python rnn_sine.py --help    what can be changed
+    python rnn_sine.py --help    what can be changed; the defaults repeat a Chinese blog article
 """
 
 import argparse
@@ -60,7 +60,8 @@ def add_noise(series, noise):
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     """Cut five periods of a sine into `n_samples` windows; returns and raises as `make_windows`.
 
-    More samples make it finer, not longer. Only `noise` makes its last period, the test part, new.
+    More samples make it finer, not longer. The test part is about its last period, which repeats
+    those before it, unless `noise` makes it new.
     """
     series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
     return make_windows(add_noise(series, noise), seq_length)
@@ -96,11 +97,10 @@ class SimpleRNN(nn.Module):
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
-        """Map windows [batch, time, input] to next values [batch, output], else ValueError."""
+        """Map windows [batch, time, input] to next values [batch, output]. Raises ValueError."""
         if x.dim() != 3:
             raise ValueError(f"windows have shape [batch, time, input], not {list(x.shape)}")
-        h_0 = x.new_zeros(self.rnn.num_layers, len(x), self.rnn.hidden_size)
-        hidden_states, _ = self.rnn(x, h_0)  # (batch, time, hidden)
+        hidden_states, _ = self.rnn(x)  # (batch, time, hidden), from h_0 = 0 on
         return self.fc(hidden_states[:, -1])  # (batch, output)
 
 
@@ -153,7 +153,7 @@ def linear_regression(train_data):
     """
     inputs, targets = train_data.tensors
     design = torch.cat([inputs.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
-    # "gelsd" also solves windows in which some values follow from the others, as in a sine.
+    # Any two values of a sine give all others: of the drivers, "gelsd" solves such windows too.
     solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
     layer = nn.utils.skip_init(nn.Linear, inputs.size(1), 1).requires_grad_(False)  # no random draw
     nn.utils.vector_to_parameters(solution.float().flatten(), layer.parameters())  # weight, bias
@@ -193,8 +193,8 @@ def input_sensitivity(model, inputs, device):
     """Measure the memory: how far the prediction moves when the input of one time step does.
 
     For windows `inputs` [n, seq_length, 1], returns the mean of |d prediction / d x_t|, a NumPy
-    array [seq_length], the oldest step first. By the chain rule it is a product with one W_h for
-    every step between t and the end, and one slope of tanh more: it may vanish or explode.
+    array [seq_length], the oldest step first. By the chain rule, W_h enters it once per step from t
+    to the end, the slope of tanh (at most 1) once more: that product may vanish or explode.
     """
     model.eval()
     inputs = inputs.detach().to(device).requires_grad_()
@@ -237,7 +237,7 @@ def draw_results(results):
 
 def label_in_chinese(figure):
     """Replace the labels of a finished figure; without a Chinese font, say so and leave them."""
-    labels = {  # those of the first panel are the article's
+    labels = {
         "One step ahead, from true values": "RNN模型预测结果", "test sample": "样本", "value": "值",
         "actual": "实际值", "predicted": "预测值", "forecast": "自由预测", "time step": "时间步",
         "Free run, from its own predictions": "自由预测: 以自己的预测值为输入", "epoch": "训练轮次",
@@ -252,8 +252,9 @@ def label_in_chinese(figure):
     fonts = [file for name in names for file in files if file.name.lower().startswith(name)]
     if not fonts:
         print("No Chinese font is installed: the labels stay English. One is Noto Sans CJK.")
+        return
     for text in figure.findobj(plt.Text):
-        if fonts and text.get_text() in labels:
+        if text.get_text() in labels:
             text.set(text=labels[text.get_text()], font=fonts[0], size=text.get_size())
 
 
@@ -278,8 +279,8 @@ def make_parser():
     add = parser.add_argument
     add("--epochs", type=positive_int, default=100, help="passes over the training data")
     add("--batch-size", type=positive_int, default=32, help="windows per training step")
-    add("--learning-rate", type=positive_float, default=0.001, help="of Adam; onecycle's peak")
-    add("--schedule", choices=["constant", "onecycle"], default="constant", help="of the rate")
+    add("--learning-rate", type=positive_float, default=0.001, help="step size of Adam, or peak")
+    add("--schedule", choices=["constant", "onecycle"], default="constant", help="learning rate")
     add("--max-grad-norm", type=positive_float, help="shorten longer gradients to this length")
     add("--hidden-size", type=positive_int, default=64, help="numbers in the hidden state")
     add("--num-layers", type=positive_int, default=1, help="recurrent layers, one upon the other")

@@ -56,9 +56,9 @@ def test_the_snippets_print_what_the_page_shows(tmp_path, monkeypatch, capsys):
 def test_two_processes_train_to_equal_weights(tmp_path):
     (tmp_path / "ddp.py").write_text(DDP)
     shutil.copy(ROOT / "rnn_sine.py", tmp_path)
-    arguments = re.search(r"`torchrun (.*?)`", README)[1].split()
+    arguments = re.search(r"`python (-m torch.distributed.run .*?)`", README)[1].split()
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *arguments],
+        [sys.executable, *arguments],
         cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=80,
     )  # fmt: skip
     sums = re.findall(r"sum of the weights: (-?[\d.]+)", done.stdout)
