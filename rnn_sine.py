@@ -213,7 +213,7 @@ def draw_results(results):
     past, future = np.arange(1 - len(window), 1), np.arange(1, len(actuals) + 1)
     # Broad and pale under thin and dark: both are seen where they coincide, in grey print too.
     truth = dict(color="skyblue", linewidth=3, marker=".")
-    network = dict(color="black", linewidth=1, marker=".", markersize=3)
+    network = dict(color="black", linewidth=0.8, marker=".", markersize=2)
     one_step.set(title="One step ahead, from true values", xlabel="test sample", ylabel="value")
     one_step.plot(actuals, label="actual", **truth)
     one_step.plot(results["one_step"]["RNN"][:200], label="predicted", **network)
