@@ -51,7 +51,7 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
 
 
 def add_noise(series, noise):
-    """Add Gaussian noise of standard deviation `noise`, from NumPy's generator, to an array."""
+    """Add Gaussian noise of deviation `noise` to an array; ValueError below 0 and for infinity."""
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise is a standard deviation, finite and at least 0, not {noise}")
     return series + np.random.normal(0, noise, len(series)) if noise else series
