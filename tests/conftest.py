@@ -23,6 +23,10 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_runtest_setup():
+    torch.manual_seed(0)  # a test draws the same numbers alone as in the whole suite
+
+
 @pytest.fixture(scope="session")
 def default_run(tmp_path_factory):
     """The default run on the CPU: (results of main, standard output, path of the picture)."""

@@ -30,8 +30,8 @@ def test_the_default_run_prints_the_articles_figures_and_its_own(default_run):
     assert results["test_mse"]["linear regression"] < 1e-14 and errors[-1] > 0.5  # those of the RNN
     assert abs(results["free_run"]["linear regression"] - results["actuals"]).max() < 1e-5
     assert "the RNN loses to linear regression.\n" in out
-    assert picture.read_bytes().startswith(b"\x89PNG") and out.endswith(f"Picture: {picture}\n")
-    assert out.startswith("Device: cpu\n")
+    assert out.startswith("Device: cpu\n") and out.endswith(f"Picture: {picture}\n")
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_main_returns_what_it_found(default_run):
@@ -68,7 +68,7 @@ def test_the_verdict_names_the_best_predictor(capsys):
         assert f"One step ahead, the RNN {verdict}" in capsys.readouterr().out
 
 
-def test_the_defaults_are_the_articles(capsys):
+def test_the_defaults_are_the_articles():
     assert vars(rnn_sine.make_parser().parse_args([])) == {
         "epochs": 100, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "seed": 42,
         "max_grad_norm": None, "hidden_size": 64, "num_layers": 1, "seq_length": 20, "n_samples": 1000,
@@ -139,8 +139,7 @@ def test_chinese_labels_where_there_is_a_font(tiny, monkeypatch, caplog, name):
     labels = {text for text in texts if re.search("[a-zA-Z\u4e00-\u9fff]", text) and "math" not in text}
     chinese = {text for text in labels if re.search("[\u4e00-\u9fff]", text)}
     assert len(labels) == 19 and not caplog.text and "Evaluating the model...\n" in out
-    assert out.count("No Chinese font is installed") == (not name)
-    assert chinese == (labels if name else set())
+    assert out.count("No Chinese font is installed") == (not name) and chinese == (labels if name else set())
     assert {"RNN模型预测结果", "样本", "值", "实际值", "预测值"} <= labels or not name
 
 
@@ -189,9 +188,9 @@ def test_importing_changes_nothing_and_ctrl_c_in_training_still_draws_without_a_
         sys.argv += "--epochs 10000 --n-samples 40 --hidden-size 4".split()
         runpy.run_path(rnn_sine.__file__, run_name="__main__")"""
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment = {k: v for k, v in os.environ.items() if k not in hidden} | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-u", "-c", code]
-    process = Popen(command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=PIPE, stderr=PIPE, text=True)
+    process = Popen(command, cwd=tmp_path, env=environment, stdout=PIPE, stderr=PIPE, text=True)
     assert any(line.startswith("Epoch [1000/10000]") for line in process.stdout)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -56,16 +56,14 @@ def test_the_snippets_print_what_the_page_shows(tmp_path, monkeypatch, capsys):
 def test_two_processes_train_to_equal_weights(tmp_path):
     (tmp_path / "ddp.py").write_text(DDP)
     shutil.copy(ROOT / "rnn_sine.py", tmp_path)
-    arguments = re.search(r"`python (-m torch.distributed.run .*?)`", README)[1].split()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=80,
-    )  # fmt: skip
+    command = [sys.executable, *re.search(r"`python (-m torch.distributed.run .*?)`", README)[1].split()]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=80)
     sums = re.findall(r"sum of the weights: (-?[\d.]+)", done.stdout)
     assert len(sums) == 2 and sums[0] == sums[1], done.stderr
 
 
-@pytest.mark.parametrize("flags", set(re.findall(r"`python rnn_sine\.py ([^`\n]*)`", README)) - {"--help"})
+@pytest.mark.parametrize("flags", sorted(set(re.findall(r"`python rnn_sine\.py ([^`\n]*)`", README)) - {"--help"}))
 def test_every_command_line_parses(flags):
     rnn_sine.make_parser().parse_args(flags.split())
 
