@@ -1,14 +1,17 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
-An RNN reads a sequence one value at a time. At every step the same weights mix the new value with a
-memory of all the values before it: a vector, the hidden state. That is the one idea.
+An RNN reads a sequence one value at a time. At every step the same weights mix the new value with
+what it keeps of all the values before, the hidden state. That is the one idea. Whether it is what
+helps, four other predictors tell, which stand beside the RNN in every run.
 
-    python rnn_sine.py           train, compare with simpler predictors, draw rnn_sine.png
-    python rnn_sine.py --help    what can be changed; the defaults repeat a Chinese blog article
+    python rnn_sine.py                 train, compare, draw rnn_sine.png
+    python rnn_sine.py --series FILE   the same for your own numbers
+    python rnn_sine.py --help          what can be changed; the defaults repeat a Chinese article
 """
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,61 +26,68 @@ from torch.utils.data import DataLoader, TensorDataset
 def make_windows(series, seq_length=20, train_fraction=0.8):
     """Cut a series into samples, each a window and the value after it, and split them in time.
 
-    The network sees a window of `seq_length` values and must name the next. With `seq_length=3`:
+    A predictor sees a window of `seq_length` values and must name the next. With `seq_length=3`:
 
         series      y0  y1  y2  y3  y4  y5  ...
         sample 0   [y0  y1  y2] y3                    [input] target
         sample 1       [y1  y2  y3] y4
         sample 2           [y2  y3  y4] y5
 
-    Neighbours share all values but one, so a random split would test on what was trained on. Here
-    the first `train_fraction` of the samples trains and the rest, later in time, tests.
-    Returns (train_data, test_data), TensorDatasets of float32 inputs [n, seq_length, 1] and targets
-    [n, 1]. Raises ValueError if the series is not one-dimensional, not finite, or too short.
+    Neighbours share all values but one, so a random split would test on what was trained on: the
+    first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets
+    of float32 inputs [n, seq_length, 1] and targets [n, 1]. Raises ValueError for a bad argument.
     """
     series = torch.tensor(np.asarray(series, dtype=np.float32))  # (time,)
-    if series.dim() != 1:
-        raise ValueError(f"a series has one dimension, but this one has shape {list(series.shape)}")
-    if not series.isfinite().all():
-        raise ValueError(f"value {series.isfinite().int().argmin()} of the series is not finite")
-    n_samples = len(series) - seq_length
-    split = int(train_fraction * n_samples)
-    if seq_length < 1 or not 0 < split < n_samples:
-        raise ValueError(f"{len(series)} values are too few for {seq_length=}, {train_fraction=}")
-    # The last value is a target only. Windows from unfold share memory until contiguous copies it.
+    if series.dim() != 1 or not series.isfinite().all():
+        raise ValueError("a series has one dimension, and all its values are finite numbers")
+    if seq_length < 1 or not 0 < train_fraction < 1:
+        raise ValueError("seq_length is at least 1, and train_fraction lies between 0 and 1")
+    n_train = int(train_fraction * (len(series) - seq_length))
+    if n_train < 1:
+        raise ValueError(f"{len(series)} values are too few to train on windows of {seq_length}")
+    # The last value is a target only. unfold gives views of one memory, which contiguous() copies.
     inputs = series[:-1].unfold(0, seq_length, 1).contiguous().unsqueeze(-1)  # (sample, time, 1)
-    samples = TensorDataset(inputs, series[seq_length:].unsqueeze(-1))  # targets (sample, 1)
-    return TensorDataset(*samples[:split]), TensorDataset(*samples[split:])
-
-
-def add_noise(series, noise):
-    """Add Gaussian noise of deviation `noise` to an array; ValueError below 0 and for infinity."""
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise is a standard deviation, finite and at least 0, not {noise}")
-    return series + np.random.normal(0, noise, len(series)) if noise else series
+    targets = series[seq_length:].unsqueeze(-1)  # (sample, 1)
+    train_data = TensorDataset(inputs[:n_train], targets[:n_train])
+    return train_data, TensorDataset(inputs[n_train:], targets[n_train:])
 
 
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     """Cut five periods of a sine into `n_samples` windows; returns and raises as `make_windows`.
 
-    More samples make it finer, not longer. The test part is about its last period, which repeats
-    those before it, unless `noise` makes it new.
+    More samples make it finer, not longer. The test part, about its last period, repeats those
+    before it, unless `noise`, a standard deviation, adds a random number to every value.
     """
-    series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
-    return make_windows(add_noise(series, noise), seq_length)
+    if not 0 <= noise < np.inf:
+        raise ValueError("noise is a standard deviation, finite and at least 0")
+    sine = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))  # (time,)
+    return make_windows(sine + np.random.normal(0, noise, len(sine)), seq_length)
 
 
-def load_series(path, seq_length=20, noise=0.0):
-    """Cut a text file, one number per line, into windows, scaled by the training part alone.
+def load_series(path, seq_length=20):
+    """Cut the last column of a text file into windows, scaled to mean 0 and standard deviation 1.
 
+    A row is a time step: a number, or cells with commas between them (CSV). A first row of words is
+    the heading. The scale is that of the training part: that of the whole would tell the future.
     Returns (train_data, test_data, mean, scale). Raises OSError or ValueError for a bad file.
     """
-    series = np.array([float(line) for line in Path(path).read_text().splitlines() if line.strip()])
-    series = add_noise(series, noise)
-    past = series[: seq_length + len(make_windows(series, seq_length)[0])]  # all that training sees
+    text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    rows = [row or '""' for row in text.rstrip().split("\n")]  # numpy skips rows without a cell
+    table = np.loadtxt(rows, dtype=str, delimiter=",", quotechar='"', comments=None, ndmin=2)
+    series = []
+    for row, cell in enumerate(table[:, -1], start=1):
+        try:
+            series.append(float(cell))
+        except ValueError:
+            if row > 1:  # the first row may be a heading
+                raise ValueError(f"row {row} ends in '{cell}', which is not a number")
+    train_data, _ = make_windows(series, seq_length)
+    past = np.array(series[: seq_length + len(train_data)])  # all that the training sees
     if past.min() == past.max():
-        raise ValueError(f"the training part of {path} is constant, so it has no scale")
-    return *make_windows((series - past.mean()) / past.std(), seq_length), past.mean(), past.std()
+        raise ValueError("the training part, the first four fifths, is constant: it has no scale")
+    mean, scale = past.mean(), past.std()
+    train_data, test_data = make_windows((np.array(series) - mean) / scale, seq_length)
+    return train_data, test_data, mean, scale
 
 
 class SimpleRNN(nn.Module):
@@ -97,9 +107,7 @@ class SimpleRNN(nn.Module):
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
-        """Map windows [batch, time, input] to next values [batch, output]. Raises ValueError."""
-        if x.dim() != 3:
-            raise ValueError(f"windows have shape [batch, time, input], not {list(x.shape)}")
+        """Map windows [batch, time, input] to next values [batch, output]."""
         hidden_states, _ = self.rnn(x)  # (batch, time, hidden), from h_0 = 0 on
         return self.fc(hidden_states[:, -1])  # (batch, output)
 
@@ -108,11 +116,10 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
                 max_grad_norm=None):
     """Predict a batch, measure the loss, move every weight a step against its gradient, repeat.
 
-    `train_loader` yields batches (inputs, targets); `criterion` maps (predictions, targets) to the
-    loss. `scheduler`, if any, sets the learning rate after every batch. Gradients longer than
-    `max_grad_norm`, if any, are shortened to it, so that none explodes (Pascanu et al., 2013).
-    Returns the mean batch loss of every epoch, a list of floats. Ctrl-C ends the training early and
-    keeps what has been learnt. Raises FloatingPointError once the loss is infinite or NaN.
+    `scheduler` sets the learning rate after every batch. Gradients longer than `max_grad_norm` are
+    shortened to it (Pascanu et al., 2013). Returns the mean batch loss of every epoch. Ctrl-C ends
+    the training early and keeps what has been learnt. A loss of infinity or NaN raises
+    FloatingPointError.
     """
     model.train()
     epoch_losses = []
@@ -129,49 +136,82 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
                 if scheduler is not None:
                     scheduler.step()
                 batch_losses.append(loss.item())
-            epoch_losses.append(loss := sum(batch_losses) / len(batch_losses))
-            if not np.isfinite(loss):
-                raise FloatingPointError(f"loss {loss} in epoch {epoch}: try a lower learning rate")
+            mean = sum(batch_losses) / len(batch_losses)
+            if not np.isfinite(mean):
+                raise FloatingPointError(f"loss {mean} in epoch {epoch}: try a lower learning rate")
+            epoch_losses.append(mean)
             if epoch % np.ceil(epochs / 10) == 0 or epoch == epochs:
-                print(f"Epoch [{epoch}/{epochs}], Loss: {loss:.3e}")
+                print(f"Epoch [{epoch}/{epochs}], Loss: {mean:.3e}")
     except KeyboardInterrupt:
         print(f"Stopped in epoch {len(epoch_losses) + 1}; going on with what has been learnt.")
     return epoch_losses
 
 
 class Persistence(nn.Module):
-    """Predict that nothing changes, which every other predictor has to beat."""
+    """The first rung: predict that nothing changes. Every other predictor has to beat it."""
+
     def forward(self, x):
         """Map windows [batch, time, 1] to their last values [batch, 1]."""
         return x[:, -1]
 
 
 def linear_regression(train_data):
-    """Fit a weight for every time step, and a bias, by least squares: solved exactly, not trained.
-
-    Returns a float32 module on the CPU that, like the network, maps [batch, time, 1] to [batch, 1].
-    """
+    """Add weights: a weighted sum of the window, plus a constant, fitted by least squares."""
     inputs, targets = train_data.tensors
     design = torch.cat([inputs.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
-    # Any two values of a sine give all others: of the drivers, "gelsd" solves such windows too.
+    # Two values of a sine give all others, so many weights are equally good; "gelsd" allows that.
     solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
-    layer = nn.utils.skip_init(nn.Linear, inputs.size(1), 1).requires_grad_(False)  # no random draw
-    nn.utils.vector_to_parameters(solution.float().flatten(), layer.parameters())  # weight, bias
+    layer = nn.Linear(inputs.size(1), 1)
+    layer.weight = nn.Parameter(solution[:-1].T.float())  # (1, time)
+    layer.bias = nn.Parameter(solution[-1].float())  # (1,)
     return nn.Sequential(nn.Flatten(), layer)
+
+
+def dense_network(seq_length, hidden_size):
+    """Add a bend, tanh, to weights of their own for every time step: the control for the RNN."""
+    return nn.Sequential(nn.Flatten(),  # (batch, time)
+                         nn.Linear(seq_length, hidden_size), nn.Tanh(),  # (batch, hidden)
+                         nn.Linear(hidden_size, 1))  # (batch, 1)
+
+
+class StatefulRNN(nn.Module):
+    """Add memory beyond the window: a trained RNN hands its hidden state on from window to window.
+
+    A window that continues the last one by a step is read by its newest value alone; any other,
+    and the first after `eval()`, whole, from h_0 = 0. In `model`, nn.GRU and nn.LSTM work, too.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.last_window = None
+
+    def train(self, mode=True):
+        """Forget the last window; `eval()` calls this."""
+        self.last_window = None
+        return super().train(mode)
+
+    def forward(self, x):
+        """Map windows [batch, time, 1], one after the other, to next values [batch, 1]."""
+        predictions = []
+        for window in x:  # (time, 1)
+            if self.last_window is not None and torch.equal(window[:-1], self.last_window[1:]):
+                hidden_states, self.state = self.model.rnn(window[-1:], self.state)
+            else:
+                hidden_states, self.state = self.model.rnn(window)
+            self.last_window = window
+            predictions.append(self.model.fc(hidden_states[-1]))  # (1,)
+        return torch.stack(predictions)  # (batch, 1)
 
 
 @torch.no_grad()  # nothing is trained, so nothing is recorded for a backward pass
 def evaluate_model(model, test_loader, device):
-    """Predict one step ahead from every window of `test_loader`, each of true values only.
-
-    Returns (predictions, actuals), NumPy arrays [n, 1]. Evaluation mode, in which the model is
-    left, switches off what serves only the training, such as dropout; SimpleRNN has none.
-    """
-    model.eval()
+    """Predict one step ahead from true windows; returns (predictions, actuals), arrays [n, 1]."""
+    model.eval()  # switches off what only training needs, such as dropout; SimpleRNN has none
     predictions, actuals = [], []
     for inputs, targets in test_loader:
-        predictions.append(model(inputs.to(device)).cpu())
-        actuals.append(targets.cpu())
+        predictions.append(model(inputs.to(device)).cpu())  # (batch, 1)
+        actuals.append(targets.cpu())  # (batch, 1)
     return torch.cat(predictions).numpy(), torch.cat(actuals).numpy()
 
 
@@ -179,83 +219,134 @@ def evaluate_model(model, test_loader, device):
 def forecast(model, window, steps, device):
     """Run free: predict the next value, take the prediction for true, and go on, `steps` times.
 
-    `window` [seq_length, 1] has the last true values. Returns a NumPy array [steps, 1].
+    Each prediction joins `window` [seq_length, 1], whose oldest value drops out; returns [steps, 1].
     """
     model.eval()
-    series = window.to(device)  # (time, 1)
+    window = window.to(device)  # (time, 1)
+    predictions = []
     for _ in range(steps):
-        newest = series[-len(window):]  # (seq_length, 1): the oldest value drops out of the window
-        series = torch.cat([series, model(newest.unsqueeze(0))])
-    return series[len(window):].cpu().numpy()
+        prediction = model(window.unsqueeze(0))  # (1, 1)
+        predictions.append(prediction)
+        window = torch.cat([window[1:], prediction])
+    return torch.cat(predictions).cpu().numpy()
 
 
 def input_sensitivity(model, inputs, device):
-    """Measure the memory: how far the prediction moves when the input of one time step does.
+    """Measure how far the prediction moves when the input of one time step does: its gradient.
 
-    For windows `inputs` [n, seq_length, 1], returns the mean of |d prediction / d x_t|, a NumPy
-    array [seq_length], the oldest step first. By the chain rule, W_h enters it once per step from t
-    to the end, the slope of tanh (at most 1) once more: that product may vanish or explode.
+    Returns the mean of |d prediction / d x_t| over `inputs` [n, seq_length, 1], an array
+    [seq_length], the oldest step first. In an RNN the way from x_t to the end leads through W_h and
+    the slope of tanh once per step: such a product may vanish or explode.
     """
     model.eval()
     inputs = inputs.detach().to(device).requires_grad_()
     # On a GPU, cuDNN has no backward pass for an RNN in evaluation mode; torch's own has.
     with torch.backends.cudnn.flags(enabled=False):
         # No prediction depends on another's window, so the sum has every window's own gradient.
-        (gradient,) = torch.autograd.grad(model(inputs).sum(), inputs)  # (n, seq_length, 1)
+        gradient = torch.autograd.grad(model(inputs).sum(), inputs)[0]  # (n, seq_length, 1)
     return gradient.abs().mean(dim=(0, 2)).cpu().numpy()
+
+
+def compare(predictors, test_data, batch_size, device):
+    """Let `predictors`, modules by name, predict the n samples of the test part; returns a dict.
+
+    "window"    the first test window, where the free runs begin, an array [seq_length, 1]
+    "actuals"   the true values after every test window, an array [n, 1]
+    "one_step"  by name, the predictions from true windows, arrays [n, 1]
+    "free_run"  by name, the predictions from "window" and then from themselves, arrays [n, 1]
+    "test_mse"  by name, the mean of (one_step - actuals)^2, a float
+    """
+    inputs, targets = test_data.tensors
+    test_loader = DataLoader(test_data, batch_size)
+    results = {"window": inputs[0].numpy(), "actuals": targets.numpy(),
+               "one_step": {}, "free_run": {}, "test_mse": {}}
+    for name, predictor in predictors.items():
+        predictions, actuals = evaluate_model(predictor.to(device), test_loader, device)
+        results["one_step"][name] = predictions
+        results["free_run"][name] = forecast(predictor, inputs[0], len(inputs), device)
+        results["test_mse"][name] = np.mean((predictions - actuals) ** 2, dtype=np.float64)
+    return results
+
+
+def report(results, noise):
+    """Print the test errors of every predictor, and which is the best; `noise` is the sine's."""
+    n_test = len(results["actuals"])
+    horizons = [steps for steps in (1, 10, 50) if steps < n_test] + [n_test]
+    columns = "".join(f"{steps:9d}" for steps in horizons)
+    if results["scale"] != 1:
+        print(f"errors in units of {results['scale']:.4g}, the training part's standard deviation")
+    print("                   one step ahead   free run: largest error within\n"
+          f"predictor                     MSE{columns} steps")
+    for name, mse in results["test_mse"].items():
+        errors = abs(results["free_run"][name] - results["actuals"])  # (n, 1)
+        columns = "".join(f"{errors[:steps].max():9.1e}" for steps in horizons)
+        print(f"{name:17s}  {mse:14.3e}{columns}")
+    if noise > 0:
+        print(f"noise variance     {noise**2:14.3e}   (on average no predictor can go below it)")
+    best = min(results["test_mse"], key=results["test_mse"].get)
+    meanings = {"persistence": "nothing was learnt", "linear regression": "no network is needed",
+                "dense network": "a network helps, reading in order does not",
+                "RNN": "one rule for all time steps helps",
+                "stateful RNN": "memory beyond the window helps"}
+    print(f"Best one step ahead in this run: {best}, so {meanings[best]}.")
 
 
 def draw_results(results):
     """Draw the `results` of `main` in four panels; returns the matplotlib figure, 13 x 9 inches."""
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
-    one_step, free_run, training, memory = axes.flat
-    actuals, window, losses = results["actuals"][:200], results["window"], results["losses"]
-    past, future = np.arange(1 - len(window), 1), np.arange(1, len(actuals) + 1)
     # Broad and pale under thin and dark: both are seen where they coincide, in grey print too.
-    truth = dict(color="skyblue", linewidth=3, marker=".")
-    network = dict(color="black", linewidth=0.8, marker=".", markersize=2)
-    one_step.set(title="One step ahead, from true values", xlabel="test sample", ylabel="value")
-    one_step.plot(actuals, label="actual", **truth)
-    one_step.plot(results["one_step"]["RNN"][:200], label="predicted", **network)
-    free_run.set(title="Free run, from its own predictions", xlabel="time step", ylabel="value")
-    free_run.plot(past, window, label="first test window", **truth | {"color": "tab:orange"})
-    free_run.plot(future, actuals, label="actual", **truth)
-    free_run.plot(future, results["free_run"]["RNN"][:200], label="forecast", **network)
-    training.set(title="Training, and what it has to beat", xlabel="epoch", ylabel="MSE")
-    training.semilogy(np.arange(1, len(losses) + 1), losses, label="RNN, training", **network)
-    for (name, mse), style in zip(results["test_mse"].items(), ("--", ":", "-")):
-        training.axhline(mse, color="tab:orange", linestyle=style, label=f"{name}, test")
-    memory.set(title="Memory: how far each input still moves the prediction")
-    memory.set(xlabel="time step", ylabel="|d prediction / d input|")
-    memory.semilogy(past, results["sensitivity"], label="mean over the test windows", **network)
-    for panel in axes.flat:
-        panel.grid(alpha=0.3)
-        panel.locator_params(axis="x", integer=True, min_n_ticks=1)
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
+    truth = {"linewidth": 4, "marker": "."}
+    network = {"color": "black", "linewidth": 0.8, "marker": ".", "markersize": 2}
+    test_lines = {"persistence": ("gold", 8), "linear regression": ("yellowgreen", 6),
+                  "dense network": ("lightseagreen", 4.5), "RNN": ("royalblue", 3),
+                  "stateful RNN": ("indigo", 1.5)}
+    actuals = results["actuals"][:200]
+    past = np.arange(1 - len(results["window"]), 1)  # time step 0 is the newest of the window
+    future = np.arange(1, len(actuals) + 1)
+    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
+    ax_one_step, ax_free_run, ax_training, ax_gradient = axes.flat
+    ax_one_step.set(title="RNN, one step from true values", xlabel="test sample", ylabel="value")
+    ax_one_step.plot(actuals, label="actual", color="skyblue", **truth)
+    ax_one_step.plot(results["one_step"]["RNN"][:200], label="predicted", **network)
+    ax_free_run.set(title="RNN, free run on its own output", xlabel="time step", ylabel="value")
+    ax_free_run.plot(past, results["window"], label="first test window", color="chocolate", **truth)
+    ax_free_run.plot(future, actuals, label="actual", color="skyblue", **truth)
+    ax_free_run.plot(future, results["free_run"]["RNN"][:200], label="forecast", **network)
+    ax_training.set(title="Training loss and test errors", xlabel="epoch", ylabel="MSE")
+    for name, mse in results["test_mse"].items():
+        color, width = test_lines[name]
+        ax_training.axhline(mse, label=f"{name}, test", color=color, linewidth=width)
+    epochs = np.arange(1, len(results["losses"]) + 1)
+    ax_training.semilogy(epochs, results["losses"], label="RNN, training", **network)
+    ax_gradient.set(title="Input gradient: how far each input moves the prediction",
+                    xlabel="time step", ylabel="|∂ prediction / ∂ input|")
+    ax_gradient.semilogy(past, results["sensitivity"], **network)
+    ax_gradient.annotate("mean over all test windows", (0.35, -0.2), xycoords="axes fraction")
+    for ax in axes.flat:
+        ax.locator_params(axis="x", integer=True, min_n_ticks=1)
+        if ax is not ax_gradient:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
     return figure
 
 
 def label_in_chinese(figure):
     """Replace the labels of a finished figure; without a Chinese font, say so and leave them."""
     labels = {
-        "One step ahead, from true values": "RNN模型预测结果", "test sample": "样本", "value": "值",
-        "actual": "实际值", "predicted": "预测值", "forecast": "自由预测", "time step": "时间步",
-        "Free run, from its own predictions": "自由预测: 以自己的预测值为输入", "epoch": "训练轮次",
-        "first test window": "第一个测试窗口", "|d prediction / d input|": "|d 预测 / d 输入|",
-        "Training, and what it has to beat": "训练过程与要超过的基线", "RNN, training": "RNN, 训练集",
-        "RNN, test": "RNN, 测试集", "MSE": "均方误差 MSE", "mean over the test windows": "测试窗口的平均",
-        "persistence, test": "重复上一个值, 测试集", "linear regression, test": "线性回归, 测试集",
-        "Memory: how far each input still moves the prediction": "记忆: 每个输入对预测还有多大影响",
-    }
-    names = ("simhei", "msyh.", "stheiti", "notosanscjk-regular", "notosanscjk-vf", "wqy-")
-    files = sorted(map(Path, font_manager.findSystemFonts()))
-    fonts = [file for name in names for file in files if file.name.lower().startswith(name)]
+        "RNN, one step from true values": "RNN模型预测结果：单步，以真实值为输入", "actual": "实际值",
+        "test sample": "样本", "value": "值", "predicted": "预测值", "first test window": "第一个测试窗口",
+        "RNN, free run on its own output": "自回归预测：以自身的预测值为输入", "time step": "时间步",
+        "forecast": "自回归预测", "Training loss and test errors": "训练损失与各基线的对比", "MSE": "均方误差 (MSE)",
+        "epoch": "训练轮数 (epoch)", "RNN, training": "RNN (训练集)", "RNN, test": "RNN (测试集)",
+        "persistence, test": "朴素预测：沿用上一个值 (测试集)", "dense network, test": "全连接网络 (测试集)",
+        "linear regression, test": "线性回归 (测试集)", "stateful RNN, test": "有状态 RNN (测试集)",
+        "Input gradient: how far each input moves the prediction": "输入梯度：各时间步的输入对预测值的影响",
+        "|∂ prediction / ∂ input|": "|∂预测值 / ∂输入|", "mean over all test windows": "对所有测试窗口取平均"}
+    names = "simhei|msyh\\.|pingfang|stheiti|hiragino sans gb|notosanscjk-(regular|vf)|wqy-"
+    fonts = [file for file in font_manager.findSystemFonts() if re.search(names, file.lower())]
     if not fonts:
-        print("No Chinese font is installed: the labels stay English. One is Noto Sans CJK.")
-        return
+        print("No Chinese font is installed: labels stay English. 未安装中文字体，图中标签保留英文。")
     for text in figure.findobj(plt.Text):
-        if text.get_text() in labels:
-            text.set(text=labels[text.get_text()], font=fonts[0], size=text.get_size())
+        if fonts and text.get_text() in labels:
+            text.set(text=labels[text.get_text()], font=Path(min(fonts)), size=text.get_size())
 
 
 def positive_int(text):
@@ -272,6 +363,26 @@ def positive_float(text):
     return float(text)
 
 
+def working_device(text):
+    """Convert the name of a device, and try it; raises ArgumentTypeError if it cannot compute."""
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=text).item()
+    except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
+        raise argparse.ArgumentTypeError(f"nothing can be computed on {text!r} here")
+    return torch.device(text)
+
+
+def picture_file(text):
+    """Convert the name of a picture to a path; raises ArgumentTypeError if it cannot be saved."""
+    path = Path(text)
+    known = path.suffix[1:].lower() in plt.Figure().canvas.get_supported_filetypes()
+    if not known or path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError("a picture that can be written is needed, like a.png")
+    return path
+
+
 def make_parser():
     """Describe the command line; its defaults are the article's."""
     parser = argparse.ArgumentParser(prog="rnn_sine.py", description=__doc__.splitlines()[0],
@@ -279,102 +390,90 @@ def make_parser():
     add = parser.add_argument
     add("--epochs", type=positive_int, default=100, help="passes over the training data")
     add("--batch-size", type=positive_int, default=32, help="windows per training step")
-    add("--learning-rate", type=positive_float, default=0.001, help="step size of Adam, or peak")
-    add("--schedule", choices=["constant", "onecycle"], default="constant", help="learning rate")
+    add("--learning-rate", type=positive_float, default=0.001, help="how far a step moves weights")
+    add("--schedule", choices=["constant", "onecycle"], default="constant",
+        help="onecycle: the learning rate rises to its value, then falls to almost nothing")
     add("--max-grad-norm", type=positive_float, help="shorten longer gradients to this length")
     add("--hidden-size", type=positive_int, default=64, help="numbers in the hidden state")
     add("--num-layers", type=positive_int, default=1, help="recurrent layers, one upon the other")
     add("--seq-length", type=positive_int, default=20, help="time steps in a window")
-    source = parser.add_mutually_exclusive_group().add_argument
-    source("--n-samples", type=positive_int, default=1000, help="windows to cut the sine into")
-    source("--series", type=Path, help="text file, one number per line, in place of the sine")
-    add("--noise", type=float, default=0.0, help="standard deviation of noise on every value")
-    add("--seed", type=int, default=42, help="start of all random numbers")
-    add("--device", default="auto", help="cpu, cuda, ...; auto: cuda where there is one, else cpu")
-    add("--output", type=Path, default="rnn_sine.png", help="file for the picture")
-    add("--lang", choices=["en", "zh"], default="en", help="of the picture; zh is Chinese")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--n-samples", type=positive_int, default=1000, help="windows of the sine")
+    source.add_argument("--series", help="file in place of the sine: a number per line, or a CSV")
+    add("--noise", type=float, default=0.0, help="standard deviation of the noise on the sine")
+    add("--seed", type=int, default=42, help="another one draws other weights, batches and noise")
+    add("--device", type=working_device, default="auto", help="cpu, cuda, ...; auto prefers cuda")
+    add("--output", type=picture_file, default="rnn_sine.png", help="file for the picture")
+    add("--lang", choices=["en", "zh"], default="en", help="labels in English or in Chinese")
     add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
 
 
-def report(results, noise_variance):
-    """Print a row of test errors for every predictor, and who wins one step ahead."""
-    test_mse, scale, n_test = results["test_mse"], results["scale"], len(results["actuals"])
-    horizons = sorted({min(steps, n_test) for steps in (1, 10, 50, n_test)})
-    print(f"in units of {scale:<5.3g}  one-step MSE   free run: largest error to step", *horizons)
-    for name, mse in test_mse.items():
-        errors = abs(results["free_run"][name] - results["actuals"])
-        print(f"{name:17s}  {mse:12.3e}", *(f"{errors[:n].max():9.1e}" for n in horizons))
-    if noise_variance:
-        print(f"noise variance     {noise_variance:12.3e}   (no predictor is below it on average)")
-    best = min(test_mse, key=test_mse.get)
-    print("One step ahead, the RNN", "beats the others." if best == "RNN" else f"loses to {best}.")
+def train_as_told(model, train_data, epochs, args):
+    """Train with the flags `args`, whose epochs the schedule is laid out for; as `train_model`."""
+    train_loader = DataLoader(train_data, args.batch_size, shuffle=True)  # new batches every epoch
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
+    scheduler = None
+    if args.schedule == "onecycle":  # Smith, 2018
+        steps = args.epochs * len(train_loader)
+        scheduler = OneCycleLR(optimizer, args.learning_rate, steps, cycle_momentum=False)
+    return train_model(model, train_loader, nn.MSELoss(), optimizer, args.device, epochs, scheduler,
+                       args.max_grad_norm)
 
 
 def main(argv=None):
-    """Train, evaluate, report, draw, as the flags `argv` say, by default the command line's.
-
-    Returns a dict: "model"; "losses", one per epoch; of the test, "window" [seq_length, 1], the
-    first, "actuals" [n, 1], and by the predictor's name "one_step" [n, 1], "free_run" [n, 1] and
-    "test_mse"; "sensitivity" [seq_length]; "mean" and "scale", as `load_series` returns them.
-    """
+    """Do all that the flags `argv` say, by default those of the command line. Returns what
+    `compare` does, and "model", "losses" [epochs], "sensitivity" [seq_length], "mean", "scale"."""
     parser = make_parser()
     args = parser.parse_args(argv)
-    try:  # what cannot work is said before the training
+    if args.series and args.noise:
+        parser.error("--noise belongs to the sine, so it cannot go with --series")
+
+    # The data are the reader's own series, or else the sine, which needs no scaling.
+    try:
         np.random.seed(args.seed)
         torch.manual_seed(args.seed)
-        load, what = (load_series, args.series) if args.series else (generate_data, args.n_samples)
-        train_data, test_data, *unit = load(what, args.seq_length, args.noise)
-        mean, scale = unit or (0.0, 1.0)  # the sine is left as it is
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        device = torch.device(auto if args.device == "auto" else args.device)
-        model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(device)
-        known = plt.Figure().canvas.get_supported_filetypes()
-        if args.output.suffix[1:].lower() not in known or args.output.is_dir():
-            raise ValueError(f"--output {args.output} is not a file with an ending like .png")
-        if not os.access(args.output.parent, os.W_OK):
-            raise ValueError(f"--output {args.output} is not in a folder that can be written to")
-    except (OSError, ValueError, RuntimeError, AssertionError) as error:  # the last two are torch's
+        if args.series:
+            train_data, test_data, mean, scale = load_series(args.series, args.seq_length)
+        else:
+            train_data, test_data = generate_data(args.n_samples, args.seq_length, args.noise)
+            mean, scale = 0.0, 1.0
+    except (OSError, ValueError) as error:
         parser.error(str(error))
-    train_loader = DataLoader(train_data, args.batch_size, shuffle=True)  # new batches every epoch
-    test_loader = DataLoader(test_data, args.batch_size)
-    optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
-    steps, scheduler = args.epochs * len(train_loader), None
-    if args.schedule == "onecycle":  # up to the peak, then down to almost nothing (Smith, 2018)
-        scheduler = OneCycleLR(optimizer, args.learning_rate, steps, cycle_momentum=False)
-    threads = torch.get_num_threads()
-    if args.batch_size * args.hidden_size**2 < 500_000:  # too little work to share among threads
-        torch.set_num_threads(1)
-    print(f"Device: {device}\nTraining the model...")
-    try:
-        losses = train_model(model, train_loader, nn.MSELoss(), optimizer, device, args.epochs,
-                             scheduler, args.max_grad_norm)
-    except FloatingPointError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
 
-    print("Evaluating the model...")
-    inputs, _ = test_data.tensors
-    predictors = {"persistence": Persistence(), "linear regression": linear_regression(train_data)}
-    one_step, free_run, test_mse = {}, {}, {}
-    for name, predictor in (predictors | {"RNN": model}).items():
-        one_step[name], actuals = evaluate_model(predictor.to(device), test_loader, device)
-        free_run[name] = forecast(predictor, inputs[0], len(actuals), device)
-        test_mse[name] = np.mean((one_step[name] - actuals) ** 2, dtype=np.float64)
-    results = {"model": model, "losses": losses, "window": inputs[0].numpy(), "actuals": actuals,
-               "one_step": one_step, "free_run": free_run, "test_mse": test_mse, "mean": mean,
-               "scale": scale, "sensitivity": input_sensitivity(model, inputs, device)}
-    report(results, (args.noise / scale) ** 2)
+    # The RNN comes first, so that it meets the same random numbers as in the article.
+    print(f"Device: {args.device}\nTraining the RNN...")
+    model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
+    losses = train_as_told(model, train_data, args.epochs, args)
+
+    # The others join it; the dense network is trained for as many epochs as the RNN was.
+    print("Training the dense network...")
+    dense = dense_network(args.seq_length, args.hidden_size).to(args.device)
+    predictors = {"persistence": Persistence(), "linear regression": linear_regression(train_data),
+                  "dense network": dense, "RNN": model, "stateful RNN": StatefulRNN(model)}
+    try:
+        train_as_told(dense, train_data, len(losses), args)
+    except FloatingPointError as error:
+        print(f"The dense network is left out: {error}")
+        del predictors["dense network"]
+
+    results = compare(predictors, test_data, args.batch_size, args.device)
+    sensitivity = input_sensitivity(model, test_data.tensors[0], args.device)
+    results.update(model=model, losses=losses, sensitivity=sensitivity, mean=mean, scale=scale)
+    report(results, args.noise)
+
+    # The picture is saved before it is shown, since its window stays until somebody closes it.
     figure = draw_results(results)
     if args.lang == "zh":
         label_in_chinese(figure)
-    figure.savefig(args.output)  # before it is shown, which can wait for a closed window
+    figure.savefig(args.output)
     print(f"Picture: {args.output}")
     if not args.no_show:
         plt.show()
     plt.close(figure)
-    torch.set_num_threads(threads)
     return results
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # matrices this small are multiplied faster by one thread than by two
     main()
