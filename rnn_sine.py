@@ -77,10 +77,10 @@ def load_series(path, seq_length=20):
     series = []
     for row, cell in enumerate(table[:, -1], start=1):
         try:
-            series.append(float(cell))
+            series.append(np.asarray_chkfinite(cell, float))
         except ValueError:
             if row > 1:  # the first row may be a heading
-                raise ValueError(f"row {row} ends in '{cell}', which is not a number")
+                raise ValueError(f"row {row} ends in '{cell}', which is not a finite number")
     train_data, _ = make_windows(series, seq_length)
     past = np.array(series[: seq_length + len(train_data)])  # all that the training sees
     if past.min() == past.max():
@@ -206,7 +206,7 @@ class StatefulRNN(nn.Module):
 
 @torch.no_grad()  # nothing is trained, so nothing is recorded for a backward pass
 def evaluate_model(model, test_loader, device):
-    """Predict one step ahead from true windows; returns (predictions, actuals), arrays [n, 1]."""
+    """Predict one step from true windows; returns (predictions, actuals), two arrays [n, 1]."""
     model.eval()  # switches off what only training needs, such as dropout; SimpleRNN has none
     predictions, actuals = [], []
     for inputs, targets in test_loader:
@@ -219,7 +219,7 @@ def evaluate_model(model, test_loader, device):
 def forecast(model, window, steps, device):
     """Run free: predict the next value, take the prediction for true, and go on, `steps` times.
 
-    Each prediction joins `window` [seq_length, 1], whose oldest value drops out; returns [steps, 1].
+    Each prediction joins `window` [seq_length, 1], the oldest value drops out; returns [steps, 1].
     """
     model.eval()
     window = window.to(device)  # (time, 1)

@@ -1,12 +1,14 @@
-"""Measure what the script costs beside a plain program that does the same work.
+"""Measure what the script costs beside a plain program, and how the cost grows.
 
     python tests/benchmark.py
 
 Every figure is a ratio from this one run, with both sides in turn: median [smallest to largest].
+The plain program trains one network, the script two, and tests five predictors.
 """
 
 import contextlib
 import io
+import math
 import os
 import statistics
 import subprocess
@@ -27,54 +29,59 @@ sys.path.insert(0, str(SCRIPT.parent))
 import rnn_sine
 
 
-def plain_loop(epochs=100):
-    """Train as a tutorial does: (model, test inputs, test targets, seconds of training)."""
-    torch.manual_seed(42)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    y = np.sin(np.linspace(0, 10 * np.pi, 1020))
-    inputs = torch.tensor(np.array([y[i : i + 20] for i in range(1000)]), dtype=torch.float32).unsqueeze(-1)
-    targets = torch.tensor(np.array([y[i + 20] for i in range(1000)]), dtype=torch.float32).unsqueeze(-1)
-    loader = DataLoader(TensorDataset(inputs[:800], targets[:800]), batch_size=32, shuffle=True)
-    model = rnn_sine.SimpleRNN(1, 64, 1, 1).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+def plain_loop(seed=42, n_samples=1000, seq_length=20, noise=0.0, batch_size=32, hidden_size=64, num_layers=1,
+               learning_rate=0.001, epochs=100, schedule="constant", max_grad_norm=None):
+    """Train as a tutorial does, on the CPU, without a line of the script.
+
+    Returns (rnn, fc, losses, seconds of training, inputs and targets of the test).
+    """
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
+    series = series + np.random.normal(0, noise, len(series))
+    windows = np.array([series[i : i + seq_length] for i in range(n_samples)])
+    inputs = torch.tensor(windows, dtype=torch.float32).unsqueeze(-1)
+    targets = torch.tensor(series[seq_length:], dtype=torch.float32).unsqueeze(-1)
+    n_train = int(0.8 * n_samples)
+    loader = DataLoader(TensorDataset(inputs[:n_train], targets[:n_train]), batch_size, shuffle=True)
+    rnn = nn.RNN(1, hidden_size, num_layers, batch_first=True)
+    fc = nn.Linear(hidden_size, 1)
+    parameters = list(rnn.parameters()) + list(fc.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    if schedule == "onecycle":
+        steps = epochs * len(loader)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, cycle_momentum=False)
+    losses = []
     start = time.perf_counter()
     for _ in range(epochs):
+        total = 0.0
         for x, y in loader:
-            loss = nn.functional.mse_loss(model(x.to(device)), y.to(device))
+            output, _ = rnn(x, torch.zeros(num_layers, len(x), hidden_size))
+            loss = nn.functional.mse_loss(fc(output[:, -1, :]), y)
             optimizer.zero_grad()
             loss.backward()
+            if max_grad_norm:
+                norm = math.sqrt(sum((parameter.grad**2).sum().item() for parameter in parameters))
+                for parameter in parameters:
+                    parameter.grad *= min(1, max_grad_norm / norm)
             optimizer.step()
-            loss.item()
-    return model, inputs[800:].to(device), targets[800:], time.perf_counter() - start
+            if schedule == "onecycle":
+                cycle.step()
+            total += loss.item()
+        losses.append(total / len(loader))
+    return rnn, fc, losses, time.perf_counter() - start, inputs[n_train:], targets[n_train:]
 
 
-def plain_program(picture):
-    """Train, evaluate, draw one chart: what `whole_programs` compares the script with."""
-    model, inputs, targets, _ = plain_loop()
-    with torch.no_grad():
-        predictions = model(inputs).cpu()
-    plt.figure(figsize=(10, 6))
-    plt.plot(targets[:50], label="actual")
-    plt.plot(predictions[:50], label="predicted")
-    plt.legend()
-    plt.savefig(picture)
-
-
-def script(flags):
-    """Run the script's main: (its results, the seconds of its training)."""
-    train_model, seconds = rnn_sine.train_model, []
-
-    def timed(*args):
-        start = time.perf_counter()
-        losses = train_model(*args)
-        seconds.append(time.perf_counter() - start)
-        return losses
-
-    rnn_sine.train_model = timed
-    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
-        results = rnn_sine.main([*flags.split(), "--no-show", "--output", f"{folder}/a.png"])
-    rnn_sine.train_model = train_model
-    return results, seconds[0]
+def script_loop(flags):
+    """Train the RNN as the script does with `flags`: (model, seconds of training, test data)."""
+    args = rnn_sine.make_parser().parse_args(flags.split() + ["--device", "cpu"])
+    torch.manual_seed(args.seed)
+    train_data, test_data = rnn_sine.generate_data(args.n_samples, args.seq_length)
+    model = rnn_sine.SimpleRNN(1, args.hidden_size, args.num_layers, 1)
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        rnn_sine.train_as_told(model, train_data, args.epochs, args)
+    return model, time.perf_counter() - start, test_data
 
 
 def spread(values, form=".2f"):
@@ -83,68 +90,96 @@ def spread(values, form=".2f"):
 
 
 def training_loop():
-    """Compare the training as each program runs it: the script on one thread, the loop on torch's."""
-    ratios, equal = [], []
+    """Compare the training of the RNN alone, and its weights."""
+    ratios = []
     for _ in range(7):
-        (results, ours), (model, *_, theirs) = script("--epochs 20"), plain_loop(20)
+        model, ours, _ = script_loop("--epochs 20")
+        rnn, fc, _, theirs, _, _ = plain_loop(epochs=20)
         ratios.append(ours / theirs)
-        equal += map(torch.equal, results["model"].parameters(), model.parameters())
-    print(f"training loop / plain loop: {spread(ratios)}")
-    print(f"  final weights equal, bit for bit: {all(equal)}")
+    pairs = zip(model.parameters(), list(rnn.parameters()) + list(fc.parameters()))
+    equal = all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    print(f"training of the RNN / plain loop: {spread(ratios)}")
+    print(f"  final weights equal, bit for bit: {equal}")
 
 
 def recipe():
     """Compare the time to the article's accuracy, and count the seeds that reach it."""
-    flags = "--seq-length 10 --hidden-size 32 --schedule onecycle --learning-rate 0.02 --max-grad-norm 0.1"
-    runs = [script(f"{flags} --epochs 18 --seed {seed}") for seed in range(200, 210)]
-    errors = [results["test_mse"]["RNN"] for results, _ in runs]
-    print(f"{flags} --epochs 18")
-    print(f"  seconds / plain loop of 100 epochs: {spread([s / plain_loop()[-1] for _, s in runs[:3]])}")
+    flags = "--seq-length 10 --hidden-size 32 --schedule onecycle --learning-rate 0.02 --max-grad-norm 0.1 --epochs 18"
+    errors = []
+    ratios = []
+    for seed in range(200, 210):
+        model, ours, test_data = script_loop(f"{flags} --seed {seed}")
+        results = rnn_sine.compare({"RNN": model}, test_data, 32, "cpu")
+        errors.append(results["test_mse"]["RNN"])
+        if len(ratios) < 3:
+            ratios.append(ours / plain_loop()[3])
+    print(f"{flags}")
+    print(f"  seconds of training / plain loop of 100 epochs: {spread(ratios)}")
     print(f"  test MSE of seeds 200 to 209: {spread(errors, '.1e')}")
     print(f"  below the article's 3.74e-6: {sum(error < 3.74e-6 for error in errors)} of 10")
 
 
+def plain_program(picture):
+    """Train, predict, draw one chart: what `whole_programs` compares the script with."""
+    rnn, fc, _, _, inputs, targets = plain_loop()
+    with torch.no_grad():
+        predictions = fc(rnn(inputs)[0][:, -1])
+    plt.figure(figsize=(10, 6))
+    plt.plot(targets[:50], label="actual")
+    plt.plot(predictions[:50], label="predicted")
+    plt.legend()
+    plt.savefig(picture)
+
+
+def measure(command):
+    """Run a process to its end: wall seconds, CPU seconds, peak memory."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable] + command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, command
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
 def whole_programs():
-    """Compare the script with the plain program, each as a process of its own."""
-
-    def measure(*command):
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        assert status == 0, command
-        return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
-
-    runs = []
+    """Compare the script with the plain program, each as a process of its own, on the CPU."""
+    ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(5):
-            ours = measure(str(SCRIPT), "--no-show", "--output", f"{folder}/a.png")
-            runs.append(np.divide(ours, measure(__file__, f"{folder}/b.png")))
-    for name, ratios in zip(("wall seconds", "CPU seconds", "peak memory"), np.transpose(runs)):
-        print(f"whole program / plain program, {name}: {spread(ratios)}")
+            ours = measure([str(SCRIPT), "--no-show", "--device", "cpu", "--output", f"{folder}/a.png"])
+            theirs = measure([__file__, f"{folder}/b.png"])
+            ratios.append([a / b for a, b in zip(ours, theirs)])
+    for name, values in zip(("wall seconds", "CPU seconds", "peak memory"), zip(*ratios)):
+        print(f"whole program / plain program, {name}: {spread(values)}")
+
+
+def step_seconds(seq_length=20, hidden_size=64, n_windows=32):
+    """Seconds of ten training steps of an RNN on one thread of the CPU."""
+    model = rnn_sine.SimpleRNN(1, hidden_size, 1, 1)
+    batches = [(torch.zeros(n_windows, seq_length, 1), torch.zeros(n_windows, 1))] * 10
+    optimizer = torch.optim.Adam(model.parameters())
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        rnn_sine.train_model(model, batches, nn.MSELoss(), optimizer, "cpu", 1)
+    return time.perf_counter() - start
 
 
 def growth():
     """Compare the time of a training step as one size grows, on one thread of the CPU."""
     torch.set_num_threads(1)
-
-    def seconds(steps=20, hidden_size=64, windows=32):
-        model = rnn_sine.SimpleRNN(1, hidden_size, 1, 1)
-        batches = [(torch.zeros(windows, steps, 1), torch.zeros(windows, 1))] * 10
-        optimizer = torch.optim.Adam(model.parameters())
-        start = time.perf_counter()
-        with contextlib.redirect_stdout(io.StringIO()):
-            rnn_sine.train_model(model, batches, nn.MSELoss(), optimizer, "cpu", 1)
-        return time.perf_counter() - start
-
-    seconds()  # what torch loads at the first step is not counted
-    for size, work in (({"steps": 500}, 25), ({"hidden_size": 256}, 16), ({"windows": 1024}, 32)):
-        print(f"step with {size}, work x {work}: {spread([seconds(**size) / seconds() for _ in range(5)])}")
+    step_seconds()  # what torch loads at the first step is not counted
+    sizes = [({"seq_length": 500}, 25), ({"hidden_size": 256}, 16), ({"n_windows": 1024}, 32)]
+    for size, work in sizes:
+        ratios = [step_seconds(**size) / step_seconds() for _ in range(5)]
+        print(f"step with {size}, work x {work}: {spread(ratios)}")
 
 
 if __name__ == "__main__":
     plt.switch_backend("Agg")
-    if sys.argv[1:]:
+    if len(sys.argv) > 1:
         plain_program(sys.argv[1])
     else:
         print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, {os.cpu_count()} processors")
-        training_loop(), recipe(), whole_programs(), growth()
+        training_loop()
+        recipe()
+        whole_programs()
+        growth()

@@ -1,4 +1,5 @@
-"""Let the tests import the script from the folder above, whichever folder pytest starts in."""
+"""What all tests share: the script is found, random numbers are the same, two kinds of run."""
+
 import contextlib
 import io
 import os
@@ -6,44 +7,57 @@ import sys
 from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"  # no window opens during the tests
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 sys.path.insert(0, str(ROOT))
+sys.path.insert(1, str(TESTS))
 
 import pytest
 import torch
 
 import rnn_sine
 
-torch.set_num_threads(1)  # tensors this small are faster without a second thread
+torch.set_num_threads(1)  # as the script does when it is started
 
 
 def pytest_configure(config):
     """A warning fails a test, unless it is another library's word on what will change one day."""
-    for line in ("error", "default::DeprecationWarning", "default::FutureWarning", "error:::rnn_sine"):
-        config.addinivalue_line("filterwarnings", line)
+    config.addinivalue_line("filterwarnings", "error")
+    config.addinivalue_line("filterwarnings", "default::DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "default::FutureWarning")
+    config.addinivalue_line("filterwarnings", "error:::rnn_sine")
+
+
+def pytest_collection_modifyitems(items):
+    """The smoke tests come first: they are fast, and the best introduction."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
 
 
 def pytest_runtest_setup():
-    torch.manual_seed(0)  # a test draws the same numbers alone as in the whole suite
+    """A test draws the same numbers alone as in the whole suite."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def default_run(tmp_path_factory):
     """The default run on the CPU: (results of main, standard output, path of the picture)."""
-    out, picture = io.StringIO(), tmp_path_factory.mktemp("default") / "rnn_sine.png"
+    out = io.StringIO()
+    picture = tmp_path_factory.mktemp("default") / "rnn_sine.png"
     with contextlib.redirect_stdout(out):
         results = rnn_sine.main(["--device", "cpu", "--no-show", "--output", str(picture)])
     return results, out.getvalue(), picture
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch, capsys):
-    """Call main with flags and a tiny configuration in an empty folder: (results, stdout)."""
+def run_tiny(tmp_path, monkeypatch, capsys):
+    """A function that calls main with few, small windows in an empty folder: (results, stdout)."""
     monkeypatch.chdir(tmp_path)
+    size = "--seq-length 5 --epochs 1 --hidden-size 4 --batch-size 16 --device cpu --no-show"
 
-    def run(*flags, size="--n-samples 40 --seq-length 5 "):
-        small = size + "--epochs 1 --hidden-size 4 --batch-size 16 --no-show"
-        results = rnn_sine.main([*small.split(), *map(str, flags)])
+    def run(flags=""):
+        if "--series" not in flags:
+            flags = "--n-samples 40 " + flags
+        results = rnn_sine.main(f"{size} {flags}".split())
         return results, capsys.readouterr().out
 
     return run

@@ -1,198 +1,268 @@
+"""The command line: what a run prints, returns, draws, and refuses."""
+
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
-from subprocess import PIPE, Popen
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, TESTS
 from matplotlib import font_manager
 
 import rnn_sine
 
-PREDICTORS = ["persistence", "linear regression", "RNN"]
+LADDER = ["persistence", "linear regression", "dense network", "RNN", "stateful RNN"]
 
 
-def test_the_default_run_prints_the_articles_figures_and_its_own(default_run):
+def test_the_default_run_is_the_articles(default_run):
     results, out, picture = default_run
-    losses = [float(loss) for loss in re.findall(r"^Epoch .* (\S+)$", out, re.MULTILINE)]
+    losses = [float(loss) for loss in re.findall(r"^Epoch .* (\S+)$", out.split("dense")[0], re.MULTILINE)]
     # Processors round differently; over 100 epochs that can move a loss, but not the first tens.
-    assert losses[:3] == pytest.approx([2.681e-4, 5.226e-5, 1.833e-5], rel=0.02) and len(losses) == 10
-    assert "largest error to step 1 10 50 200\n" in out and "noise" not in out
-    for name in PREDICTORS:
-        errors = abs(results["free_run"][name] - results["actuals"])
-        cells = [f"{results['test_mse'][name]:.3e}", *(f"{errors[:n].max():.1e}" for n in (1, 10, 50, 200))]
-        assert [name.split()[-1], *cells] in [line.split()[-6:] for line in out.splitlines()]
-    assert results["test_mse"]["linear regression"] < 1e-14 and errors[-1] > 0.5  # those of the RNN
-    assert abs(results["free_run"]["linear regression"] - results["actuals"]).max() < 1e-5
-    assert "the RNN loses to linear regression.\n" in out
-    assert out.startswith("Device: cpu\n") and out.endswith(f"Picture: {picture}\n")
+    assert losses[:3] == pytest.approx([2.681e-4, 5.226e-5, 1.833e-5], rel=0.02)
+    assert len(losses) == 10
+    test_mse = results["test_mse"]
+    assert test_mse["persistence"] == pytest.approx(4.663e-4, rel=1e-3)
+    assert test_mse["RNN"] == pytest.approx(3.740e-6, rel=0.5)
+    assert test_mse["linear regression"] < 1e-12 < test_mse["dense network"] < test_mse["persistence"]
+    assert out.startswith("Device: cpu\n")
+    assert out.endswith(f"linear regression, so no network is needed.\nPicture: {picture}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_table_has_a_row_for_each_predictor_under_its_headings(default_run):
+    results, out, _ = default_run
+    table = out[out.index("predictor ") :].splitlines()
+    assert table[0].split() == ["predictor", "MSE", "1", "10", "50", "200", "steps"]
+    heading = table[0].removesuffix(" steps")
+    for name, row in zip(LADDER, table[1:]):
+        errors = abs(results["free_run"][name] - results["actuals"])
+        cells = [f"{results['test_mse'][name]:.3e}"]
+        for steps in (1, 10, 50, 200):
+            cells.append(f"{errors[:steps].max():.1e}")
+        assert row.startswith(name + "  ")
+        assert row.split()[-5:] == cells
+        assert len(row) == len(heading)
+
+
 def test_main_returns_what_it_found(default_run):
-    (results, *_), (train_data, test_data) = default_run, rnn_sine.generate_data()
-    (inputs, targets), model = test_data.tensors, results["model"]
-    assert np.array_equal(results["actuals"], targets) and np.array_equal(results["window"], inputs[0])
-    predictors = rnn_sine.Persistence(), rnn_sine.linear_regression(train_data), model
-    for name, predictor in zip(PREDICTORS, predictors, strict=True):
-        one_step, free_run = results["one_step"][name], results["free_run"][name]
-        assert one_step == pytest.approx(predictor(inputs).detach().numpy(), abs=1e-5)
-        assert free_run[:9] == pytest.approx(rnn_sine.forecast(predictor, inputs[0], 9, "cpu"), abs=1e-5)
-        assert results["test_mse"][name] == pytest.approx(np.mean((one_step - targets.numpy()) ** 2))
-    sensitivity = rnn_sine.input_sensitivity(model, inputs, "cpu")
-    assert results["sensitivity"] == pytest.approx(sensitivity, rel=1e-4)
+    results = default_run[0]
+    _, test_data = rnn_sine.generate_data()
+    inputs, targets = test_data.tensors
+    assert list(results["test_mse"]) == LADDER
+    for name, mse in results["test_mse"].items():
+        errors = results["one_step"][name] - targets.numpy()
+        assert mse == pytest.approx(np.mean(errors**2), rel=1e-3, abs=1e-12)
+    expected = results["model"](inputs).detach().numpy()
+    assert results["one_step"]["RNN"] == pytest.approx(expected, abs=1e-6)
+    free_run = rnn_sine.forecast(results["model"], inputs[0], 9, "cpu")
+    assert results["free_run"]["RNN"][:9] == pytest.approx(free_run, abs=1e-5)
+    assert len(results["losses"]) == 100
+    assert results["sensitivity"].shape == (20,)
     assert (results["mean"], results["scale"]) == (0, 1)
 
 
-def test_a_series_takes_the_place_of_the_sine_and_can_be_scaled_back(tiny):
-    series = 100 + 30 * np.random.default_rng(0).normal(size=60)
-    np.savetxt("a.txt", series)
-    results, out = tiny("--series", "a.txt", size="--seq-length 5 ")
+def test_the_sunspots_are_read_compared_and_scaled_back(run_tiny):
+    results, out = run_tiny(f"--series {TESTS / 'sunspots.csv'}")
+    table = np.loadtxt(TESTS / "sunspots.csv", delimiter=",", skiprows=1)
     actuals = results["mean"] + results["scale"] * results["actuals"][:, 0]
-    assert actuals == pytest.approx(series[49:], rel=1e-5)  # 0.8 of 55 samples train, 44 after 5
-    assert out.count(f"\nin units of {results['scale']:.3g} ") == 1 and len(results["losses"]) == 1
-    results, out = tiny("--series", "a.txt", "--noise", 15, size="--seq-length 5 ")
-    assert f" {(15 / results['scale']) ** 2:.3e} " in out.split("\nnoise variance ")[1]
-    assert "largest error to step 1 10 11\n" in out  # there are only 11 test samples
+    assert actuals == pytest.approx(table[-61:, 1], abs=1e-4)  # 0.8 of 304 samples train
+    scale = table[:-61, 1].std()
+    assert f"\nerrors in units of {scale:.4g}, the training part's standard deviation\n" in out
+    assert "      61 steps\n" in out
+    assert "noise" not in out
 
 
-def test_the_verdict_names_the_best_predictor(capsys):
-    truth = {"actuals": np.zeros((3, 1)), "scale": 1, "free_run": dict.fromkeys(PREDICTORS, np.ones((3, 1)))}
-    for best, verdict in zip(PREDICTORS, ["loses to persistence", "loses to linear regression", "beats the"]):
-        rnn_sine.report(truth | {"test_mse": {name: 2 - (name == best) for name in PREDICTORS}}, 0)
-        assert f"One step ahead, the RNN {verdict}" in capsys.readouterr().out
+def test_noise_adds_a_row_with_the_variance_below_which_nobody_gets(run_tiny):
+    _, out = run_tiny("--noise 0.5")
+    assert re.search(r"^noise variance +2\.500e-01 ", out, re.MULTILINE)
+    assert "units" not in out
 
 
-def test_the_defaults_are_the_articles():
-    assert vars(rnn_sine.make_parser().parse_args([])) == {
-        "epochs": 100, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "seed": 42,
-        "max_grad_norm": None, "hidden_size": 64, "num_layers": 1, "seq_length": 20, "n_samples": 1000,
-        "series": None, "noise": 0, "device": "auto", "output": Path("rnn_sine.png"), "lang": "en", "no_show": False,
-    }  # fmt: skip
+@pytest.mark.parametrize("best, meaning", [("persistence", "nothing was learnt"), ("stateful RNN", "memory beyond")])
+def test_the_last_line_names_the_best_and_what_it_means(best, meaning, capsys):
+    test_mse = dict.fromkeys(LADDER, 2.0)
+    test_mse[best] = 1.0
+    free_run = dict.fromkeys(LADDER, np.ones((3, 1)))
+    results = {"actuals": np.zeros((3, 1)), "scale": 1, "free_run": free_run, "test_mse": test_mse}
+    rnn_sine.report(results, noise=0)
+    assert f"\nBest one step ahead in this run: {best}, so {meaning}" in capsys.readouterr().out
 
 
-def test_the_caller_keeps_its_threads(tiny):
-    torch.set_num_threads(2)
-    tiny("--device", "cpu")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    assert threads == 2
+def test_the_dense_network_is_trained_like_the_rnn_and_may_fail(run_tiny, monkeypatch):
+    calls = []
+
+    def train_model(model, train_loader, criterion, optimizer, device, epochs, scheduler, max_grad_norm):
+        calls.append((len(train_loader), epochs, optimizer.defaults["lr"], scheduler.total_steps, max_grad_norm))
+        if len(calls) == 2:
+            raise FloatingPointError("loss nan in epoch 1")
+        return [1.0, 0.5]  # as if Ctrl-C had come in the third epoch
+
+    monkeypatch.setattr(rnn_sine, "train_model", train_model)
+    results, out = run_tiny("--epochs 9 --schedule onecycle --max-grad-norm 3")
+    assert calls[0][1] == 9
+    assert calls[1] == (2, 2, 0.001, 18, 3)
+    assert calls[0][2:] == calls[1][2:]
+    assert "The dense network is left out: loss nan in epoch 1\n" in out
+    assert "dense network" not in results["test_mse"]
 
 
-@pytest.mark.parametrize("name, start", [("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG"), (None, b"\x89PNG")])
-def test_equal_runs_print_the_same_and_leave_one_equal_picture(tiny, name, start):
-    flags, path = (["--output", name], Path(name)) if name else ([], Path("rnn_sine.png"))
-    outs, pictures = zip(*[(tiny(*flags)[1], path.read_bytes()) for _ in range(2)])
-    assert outs[0] == outs[1] and outs[0].endswith(f"Picture: {path}\n")
-    assert pictures[0].startswith(start) and (name == "a.pdf" or pictures[0] == pictures[1])
-    assert os.listdir() == [path.name] and not plt.get_fignums()
+@pytest.mark.parametrize("name, start", [("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG")])
+def test_equal_runs_print_the_same_and_leave_one_picture(run_tiny, name, start):
+    _, first = run_tiny(f"--output {name}")
+    _, second = run_tiny(f"--output {name}")
+    assert first == second
+    assert Path(name).read_bytes().startswith(start)
+    assert os.listdir() == [name]
+    assert plt.get_fignums() == []
 
 
 def test_the_picture_is_saved_before_it_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    calls = []
-    monkeypatch.setattr(plt, "show", lambda: calls.append(Path("rnn_sine.png").exists()))
-    for flags in ([], ["--no-show"]):
-        rnn_sine.main(["--epochs", "1", "--n-samples", "40", *flags])
-    assert calls == [True]
+    saved = []
+    monkeypatch.setattr(plt, "show", lambda: saved.append(Path("rnn_sine.png").exists()))
+    rnn_sine.main(["--epochs", "1", "--n-samples", "40"])
+    rnn_sine.main(["--epochs", "1", "--n-samples", "40", "--no-show"])
+    assert saved == [True]
 
 
 def test_the_figure_shows_200_steps_in_four_labelled_panels(default_run):
     results = dict(default_run[0])
-    steps, past = range(200), range(-19, 1)
-    curves = {
-        (0, "actual"): zip(steps, results["actuals"][:, 0]),
-        (0, "predicted"): zip(steps, results["one_step"]["RNN"][:, 0]),
-        (1, "first test window"): zip(past, results["window"][:, 0]),
-        (1, "actual"): enumerate(results["actuals"][:, 0], 1),
-        (1, "forecast"): enumerate(results["free_run"]["RNN"][:, 0], 1),
-        (2, "RNN, training"): enumerate(results["losses"], 1),
-        (3, "mean over the test windows"): zip(past, results["sensitivity"]),
-    } | {(2, f"{name}, test"): enumerate([mse, mse]) for name, mse in results["test_mse"].items()}
     results["actuals"] = np.tile(results["actuals"], (2, 1))  # of 400 steps, 200 are drawn
     for key in ("one_step", "free_run"):
-        results[key] = {name: np.tile(values, (2, 1)) for name, values in results[key].items()}
-    figure, drawn = rnn_sine.draw_results(results), {}
-    for number, panel in enumerate(figure.axes):
-        assert panel.get_title() and panel.get_xlabel() and panel.get_ylabel() and panel.get_legend()
-        drawn |= {(number, line.get_label()): line.get_xydata().tolist() for line in panel.lines}
-    assert drawn == {key: [[x, y] for x, y in pairs] for key, pairs in curves.items()}
-    assert [panel.get_yscale() for panel in figure.axes] == ["linear", "linear", "log", "log"]
+        results[key] = {"RNN": np.tile(results[key]["RNN"], (2, 1))}
+    figure = rnn_sine.draw_results(results)
+    one_step, free_run, training, gradient = [ax.lines for ax in figure.axes]
+    curves = [
+        (one_step[0], "actual", 0, results["actuals"][:200]),
+        (one_step[1], "predicted", 0, results["one_step"]["RNN"][:200]),
+        (free_run[0], "first test window", -19, results["window"]),
+        (free_run[1], "actual", 1, results["actuals"][:200]),
+        (free_run[2], "forecast", 1, results["free_run"]["RNN"][:200]),
+        (training[5], "RNN, training", 1, results["losses"]),
+        (gradient[0], "_child0", -19, results["sensitivity"]),
+    ]
+    for line, label, start, values in curves:
+        assert line.get_label() == label
+        assert line.get_xdata()[0] == start
+        assert np.array_equal(line.get_ydata(), np.ravel(values))
+    for line, (name, mse) in zip(training, results["test_mse"].items()):
+        assert line.get_label() == f"{name}, test"
+        assert line.get_ydata() == [mse, mse]
+    looks = {(line.get_color(), line.get_linewidth()) for line in training}
+    assert len(looks) == 6
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "log", "log"]
     plt.close(figure)
 
 
-@pytest.mark.parametrize("name", ["NotoSansCJK-Regular", "wqy-zenhei", None])
-def test_chinese_labels_where_there_is_a_font(tiny, monkeypatch, caplog, name):
-    fonts = [font for font in font_manager.findSystemFonts() if name and name in font]
-    if name and not fonts:
+@pytest.mark.parametrize("name", ["NotoSansCJK-Regular", "wqy-zenhei", "no font"])
+def test_chinese_labels_where_there_is_a_font(run_tiny, monkeypatch, caplog, name):
+    fonts = [font for font in font_manager.findSystemFonts() if name in font]
+    if name != "no font" and not fonts:
         pytest.skip(f"needs the font {name} (Debian: fonts-noto-cjk, fonts-wqy-zenhei)")
+    figures = []
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: fonts)
-    figures, draw_results = [], rnn_sine.draw_results
-    monkeypatch.setattr(rnn_sine, "draw_results", lambda r: figures.append(draw_results(r)) or figures[0])
-    _, out = tiny("--lang", "zh")  # a character without a glyph warns
+    monkeypatch.setattr(plt, "close", figures.append)
+    _, out = run_tiny("--lang zh")  # a character without a glyph warns
+    monkeypatch.undo()
     texts = {text.get_text() for text in figures[0].findobj(plt.Text)}
+    plt.close(figures[0])
     labels = {text for text in texts if re.search("[a-zA-Z\u4e00-\u9fff]", text) and "math" not in text}
     chinese = {text for text in labels if re.search("[\u4e00-\u9fff]", text)}
-    assert len(labels) == 19 and not caplog.text and "Evaluating the model...\n" in out
-    assert out.count("No Chinese font is installed") == (not name) and chinese == (labels if name else set())
-    assert {"RNN模型预测结果", "样本", "值", "实际值", "预测值"} <= labels or not name
+    assert len(labels) == 21
+    assert caplog.text == ""
+    if fonts:
+        assert chinese == labels
+        assert {"样本", "值", "实际值", "预测值", "RNN模型预测结果：单步，以真实值为输入"} < labels
+    else:
+        assert chinese == set()
+        assert "labels stay English. 未安装中文字体" in out
 
 
-BAD_INPUT = [
-    "--epochs 0", "--batch-size 2.5", "--learning-rate nan", "--max-grad-norm 0", "--hidden-size many",
-    "--n-samples 1", "--noise -0.1", "--seed -1", "--device toaster", "--lang fr", "--colour red",
-    "--output no/such/folder/a.png", "--output a.docx", "--output a", "--output folder.png",
-    "--series missing", "--series folder.png", "--series short --n-samples 1000",
-]  # fmt: skip
 BAD_FILES = {
-    "short": "1\n2\n", "empty": "", "words": "one\n" * 99, "table": "1 2\n" * 99, "flat": "0.1\n" * 99,
-    "nan": "1\n2\n" * 99 + "nan", "infinite": "1\n-inf\n" * 99,
+    "short": "1\n2\n", "empty": "", "blank": "\n\n", "words": "one\n" * 99, "spaces": "1 2\n" * 99,
+    "flat": "0.1\n" * 99, "nan": "1\n2\n" * 99 + "nan", "infinite": "1\n-inf\n" * 99, "gap": "1\n2\n\n4\n" * 99,
+    "missing": "1,2\n3,\n" * 99, "ragged": "1,2\n3\n" * 99,
 }  # fmt: skip
-BAD_INPUT += [f"--series {name}" for name in BAD_FILES]
+NAMED_ROWS = {"words": 2, "spaces": 2, "nan": 199, "infinite": 2, "gap": 3, "missing": 2, "ragged": 2}
+BAD_FLAGS = [
+    "--epochs 0", "--batch-size 2.5", "--learning-rate nan", "--learning-rate 0", "--max-grad-norm 0",
+    "--max-grad-norm inf", "--hidden-size many", "--n-samples 1", "--noise -0.1", "--noise nan", "--seed -1",
+    "--device toaster", "--device meta", "--lang fr", "--colour red", "--output no/such/folder/a.png",
+    "--output a.docx", "--output a", "--output folder.png", "--series missing.csv", "--series folder.png",
+    "--series good --n-samples 1000", "--series good --noise 0.1", "--series good --seq-length 99",
+]  # fmt: skip
+BAD_FLAGS += [f"--series {name}" for name in BAD_FILES]
+BAD_FLAGS += ["--device cuda"] * (not torch.cuda.is_available())
 
 
-@pytest.mark.parametrize("flags", BAD_INPUT + ["--device cuda"] * (not torch.cuda.is_available()))
+@pytest.mark.parametrize("flags", BAD_FLAGS)
 def test_bad_input_is_refused_in_a_sentence_before_training(flags, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("folder.png").mkdir()
+    Path("good").write_text("1\n2\n" * 40)
     for name, text in BAD_FILES.items():
         Path(name).write_text(text)
+    files = sorted(os.listdir())
     with pytest.raises(SystemExit, match="2"):
-        rnn_sine.main(["--no-show", *flags.split()])
+        rnn_sine.main(["--no-show"] + flags.split())
     out, err = capsys.readouterr()
-    assert out == "" and sorted(os.listdir()) == sorted(["folder.png", *BAD_FILES])
-    assert re.fullmatch(r"rnn_sine\.py: error: \S+ .{9,}", err.splitlines()[-1])
+    assert out == ""
+    assert sorted(os.listdir()) == files
+    sentence = err.splitlines()[-1]
+    assert re.fullmatch(r"rnn_sine\.py: error: \S+ .{9,}", sentence)
+    row = NAMED_ROWS.get(flags.split("--series ")[-1], "")
+    assert f"row {row}".rstrip() in sentence or not row
 
 
-def test_a_diverging_run_ends_with_a_sentence(tiny, capsys):
-    with pytest.raises(SystemExit, match="1"):
-        tiny("--learning-rate", "1e30", "--epochs", 5)
-    assert re.fullmatch(r"rnn_sine\.py: loss \w+ in epoch \d: try .*\n", capsys.readouterr().err)
-    assert os.listdir() == []
+def test_a_mistake_in_the_model_shows_its_traceback(run_tiny, monkeypatch):
+    class Mistaken(rnn_sine.SimpleRNN):
+        def forward(self, x):
+            return self.fc(x)  # the recurrent layer is forgotten
+
+    monkeypatch.setattr(rnn_sine, "SimpleRNN", Mistaken)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        run_tiny()
 
 
-def test_importing_changes_nothing_and_ctrl_c_in_training_still_draws_without_a_screen(tmp_path):
-    code = """if True:
-        import runpy, sys, numpy, torch, matplotlib.pyplot
-        def state():
-            return str([torch.get_rng_state().tolist(), numpy.random.get_state()[1].tolist(),
-                        torch.get_num_threads(), dict.items(matplotlib.rcParams)])
-        before = state()
-        import rnn_sine
-        assert before == state()
-        sys.argv += "--epochs 10000 --n-samples 40 --hidden-size 4".split()
-        runpy.run_path(rnn_sine.__file__, run_name="__main__")"""
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
-    environment = {k: v for k, v in os.environ.items() if k not in hidden} | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-u", "-c", code]
-    process = Popen(command, cwd=tmp_path, env=environment, stdout=PIPE, stderr=PIPE, text=True)
-    assert any(line.startswith("Epoch [1000/10000]") for line in process.stdout)
+def test_a_diverging_rnn_says_what_to_do(run_tiny):
+    with pytest.raises(FloatingPointError, match=r"loss \w+ in epoch \d: try a lower learning rate"):
+        run_tiny("--learning-rate 1e30 --epochs 5")
+
+
+STATE = """if True:
+    import numpy, torch, matplotlib.pyplot
+    def state():
+        random_states = torch.get_rng_state().tolist(), numpy.random.get_state()[1].tolist()
+        return str([random_states, torch.get_num_threads(), dict.items(matplotlib.rcParams)])
+    before = state()
+    import rnn_sine
+    assert before == state()"""
+
+
+def test_importing_changes_nothing_and_prints_nothing():
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-W", "error", "-c", STATE]
+    assert subprocess.check_output(command, env=environment, stderr=subprocess.STDOUT) == b""
+
+
+def test_ctrl_c_in_training_still_draws_without_a_screen(tmp_path):
+    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
+        environment.pop(name, None)
+    command = [sys.executable, str(ROOT / "rnn_sine.py"), "--epochs", "10000", "--n-samples", "40"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not process.stdout.readline().startswith("Epoch"):
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "") and (tmp_path / "rnn_sine.png").exists()
-    assert "Stopped in epoch" in out and "one-step MSE" in out
+    assert (process.returncode, err) == (0, "")
+    stopped = int(re.search(r"Stopped in epoch (\d+)", out)[1])
+    assert f"Epoch [{stopped - 1}/{stopped - 1}]" in out.split("dense network...")[1]
+    assert "Best one step ahead" in out
+    assert (tmp_path / "rnn_sine.png").exists()
