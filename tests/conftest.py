@@ -22,10 +22,8 @@ torch.set_num_threads(1)  # as the script does when it is started
 
 def pytest_configure(config):
     """A warning fails a test, unless it is another library's word on what will change one day."""
-    config.addinivalue_line("filterwarnings", "error")
-    config.addinivalue_line("filterwarnings", "default::DeprecationWarning")
-    config.addinivalue_line("filterwarnings", "default::FutureWarning")
-    config.addinivalue_line("filterwarnings", "error:::rnn_sine")
+    for line in ("error", "default::DeprecationWarning", "default::FutureWarning", "error:::rnn_sine"):
+        config.addinivalue_line("filterwarnings", line)
 
 
 def pytest_collection_modifyitems(items):

@@ -59,11 +59,8 @@ def test_main_returns_what_it_found(default_run):
         assert mse == pytest.approx(np.mean(errors**2), rel=1e-3, abs=1e-12)
     expected = results["model"](inputs).detach().numpy()
     assert results["one_step"]["RNN"] == pytest.approx(expected, abs=1e-6)
-    free_run = rnn_sine.forecast(results["model"], inputs[0], 9, "cpu")
-    assert results["free_run"]["RNN"][:9] == pytest.approx(free_run, abs=1e-5)
     assert len(results["losses"]) == 100
     assert results["sensitivity"].shape == (20,)
-    assert (results["mean"], results["scale"]) == (0, 1)
 
 
 def test_the_sunspots_are_read_compared_and_scaled_back(run_tiny):
@@ -85,10 +82,10 @@ def test_noise_adds_a_row_with_the_variance_below_which_nobody_gets(run_tiny):
 
 @pytest.mark.parametrize("best, meaning", [("persistence", "nothing was learnt"), ("stateful RNN", "memory beyond")])
 def test_the_last_line_names_the_best_and_what_it_means(best, meaning, capsys):
-    test_mse = dict.fromkeys(LADDER, 2.0)
-    test_mse[best] = 1.0
-    free_run = dict.fromkeys(LADDER, np.ones((3, 1)))
-    results = {"actuals": np.zeros((3, 1)), "scale": 1, "free_run": free_run, "test_mse": test_mse}
+    results = {"actuals": np.zeros((3, 1)), "scale": 1}
+    results["free_run"] = dict.fromkeys(LADDER, np.ones((3, 1)))
+    results["test_mse"] = dict.fromkeys(LADDER, 2.0)
+    results["test_mse"][best] = 1.0
     rnn_sine.report(results, noise=0)
     assert f"\nBest one step ahead in this run: {best}, so {meaning}" in capsys.readouterr().out
 
@@ -111,13 +108,12 @@ def test_the_dense_network_is_trained_like_the_rnn_and_may_fail(run_tiny, monkey
     assert "dense network" not in results["test_mse"]
 
 
-@pytest.mark.parametrize("name, start", [("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG")])
-def test_equal_runs_print_the_same_and_leave_one_picture(run_tiny, name, start):
-    _, first = run_tiny(f"--output {name}")
-    _, second = run_tiny(f"--output {name}")
+def test_equal_runs_print_the_same_and_leave_one_picture(run_tiny):
+    _, first = run_tiny("--output A.PDF")
+    _, second = run_tiny("--output A.PDF")
     assert first == second
-    assert Path(name).read_bytes().startswith(start)
-    assert os.listdir() == [name]
+    assert Path("A.PDF").read_bytes().startswith(b"%PDF")
+    assert os.listdir() == ["A.PDF"]
     assert plt.get_fignums() == []
 
 
@@ -155,7 +151,6 @@ def test_the_figure_shows_200_steps_in_four_labelled_panels(default_run):
         assert line.get_ydata() == [mse, mse]
     looks = {(line.get_color(), line.get_linewidth()) for line in training}
     assert len(looks) == 6
-    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "log", "log"]
     plt.close(figure)
 
 

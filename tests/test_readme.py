@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,3 +49,40 @@ def test_the_output_and_the_picture_are_those_of_the_default_run(default_run):
     printed = re.sub(r"(Epoch \[10/.*\n)(?:Epoch .*\n)*(Epoch \[100/)", r"\1...\n\2", printed)
     assert_alike(shown, printed)
     assert_same_picture("rnn_sine.png", path)
+
+
+def test_the_snippets_print_what_the_page_shows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("tests").mkdir()
+    shutil.copy(TESTS / "sunspots.csv", "tests")
+    namespace = {"__name__": "readme"}
+    for code, shown in SNIPPETS[:-1]:
+        exec(compile(code, "README.md", "exec"), namespace)
+        out = re.sub(r"^Epoch .*\n", "", capsys.readouterr().out, flags=re.MULTILINE)
+        printed = out.splitlines()[-shown.count("\n") :]
+        assert_alike(shown, "\n".join(printed))
+    for flags in COMMANDS:  # a file that a command reads is there by now
+        file = rnn_sine.make_parser().parse_args(flags.split()).series
+        assert file in (None, "FILE") or Path(file).exists()
+
+
+def test_two_processes_train_to_equal_weights(tmp_path):
+    (tmp_path / "ddp.py").write_text(SNIPPETS[-1][0])
+    shutil.copy(ROOT / "rnn_sine.py", tmp_path)
+    flags = re.search(r"`python (-m torch.distributed.run .*?)`", README)[1].split()
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    done = subprocess.run([sys.executable] + flags, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    sums = re.findall(r"sum of the weights: (-?[\d.]+)", done.stdout)
+    assert len(sums) == 2, done.stderr
+    assert sums[0] == sums[1]
+
+
+def test_every_link_leads_somewhere():
+    anchors = []
+    for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE):
+        anchors.append(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+    for path, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", README):
+        if path:
+            assert (ROOT / path).is_file()
+        else:
+            assert anchor in anchors
