@@ -43,6 +43,7 @@ RUNS = {
 }
 PAIRS = "--series pairs.txt --schedule onecycle --max-grad-norm 0.1 --epochs 10"
 WINDOWS = [2, 4, 6, 10, 20]
+N_PATHS = 100
 
 
 def run(flags, seed):
@@ -68,8 +69,7 @@ def note_errors(found, row, results, best=1.0):
         found["largest error of the free run", row, name] = abs(errors).max()
     ladder = list(mse)
     for name, other in ((2, 1), (3, 1), (3, 2), (4, 3)):
-        ratio = mse[ladder[name]] / mse[ladder[other]]
-        found["ratio of test MSEs", row, f"{ladder[name]} / {ladder[other]}"] = ratio
+        found["ratio of test MSEs", row, f"{ladder[name]} / {ladder[other]}"] = mse[ladder[name]] / mse[ladder[other]]
 
 
 def toss_pairs(seed, length=5020):
@@ -142,7 +142,7 @@ def measure_band(found, seed):
         held = []
         for start in range(len(scaled) - 62, len(scaled) - 19, 3):
             window, future = scaled[start - 20 : start], scaled[start : start + 20].numpy()
-            paths = [rnn_sine.forecast(model, window, 20, "cpu") for _ in range(100)]
+            paths = [rnn_sine.forecast(model, window, 20, "cpu") for _ in range(N_PATHS)]
             low, high = np.quantile(paths, [0.05, 0.95], axis=0)
             held.append((low <= future) & (future <= high))
         for years in (1, 7, 20):

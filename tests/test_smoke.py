@@ -13,12 +13,12 @@ import rnn_sine
 
 def test_a_series_is_cut_into_windows_and_split_in_time():
     train_data, test_data = rnn_sine.make_windows([1, 2, 3, 4, 5, 6], seq_length=2, train_fraction=0.75)
-    inputs, targets = train_data.tensors
-    assert inputs.squeeze(-1).tolist() == [[1, 2], [2, 3], [3, 4]]
-    assert targets.tolist() == [[3], [4], [5]]
-    inputs, targets = test_data.tensors
-    assert inputs.squeeze(-1).tolist() == [[4, 5]]
-    assert targets.tolist() == [[6]]
+    windows, targets = train_data.tensors
+    assert windows.flatten(1).tolist() == [[1, 2], [2, 3], [3, 4]]
+    assert targets.flatten().tolist() == [3, 4, 5]
+    windows, targets = test_data.tensors
+    assert windows.flatten(1).tolist() == [[4, 5]]
+    assert targets.flatten().tolist() == [6]
 
 
 def test_the_network_maps_each_of_the_800_training_windows_to_one_value():
