@@ -1,8 +1,8 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
 An RNN reads a sequence one value at a time. At every step the same weights mix the new value with
-what it keeps of all the values before, the hidden state. That is the one idea. Whether it is what
-helps, four other predictors tell, which stand beside the RNN in every run.
+what it keeps of all the values before, the hidden state. That is the one idea. In every run, four
+other predictors beside the RNN show whether it is what helps.
 
     python rnn_sine.py                 train, compare, draw rnn_sine.png
     python rnn_sine.py --series FILE   the same for your own numbers
@@ -45,7 +45,7 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
     n_train = int(train_fraction * (len(series) - seq_length))
     if n_train < 1:
         raise ValueError(f"{len(series)} values are too few to train on windows of {seq_length}")
-    # The last value is a target only. unfold gives views of one memory, which contiguous() copies.
+    # The last value is a target only. unfold gives overlapping views; contiguous() copies them.
     inputs = series[:-1].unfold(0, seq_length, 1).contiguous().unsqueeze(-1)  # (sample, time, 1)
     targets = series[seq_length:].unsqueeze(-1)  # (sample, 1)
     train_data = TensorDataset(inputs[:n_train], targets[:n_train])
@@ -72,7 +72,7 @@ def load_series(path, seq_length=20):
     Returns (train_data, test_data, mean, scale). Raises OSError or ValueError for a bad file.
     """
     text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    rows = [row or '""' for row in text.rstrip().split("\n")]  # numpy skips rows without a cell
+    rows = [row or '""' for row in text.rstrip().split("\n")]  # numpy would skip an empty row
     table = np.loadtxt(rows, dtype=str, delimiter=",", quotechar='"', comments=None, ndmin=2)
     series = []
     for row, cell in enumerate(table[:, -1], start=1):
@@ -128,7 +128,7 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
             batch_losses = []
             for inputs, targets in train_loader:
                 loss = criterion(model(inputs.to(device)), targets.to(device))
-                optimizer.zero_grad()  # else backward() would add to the gradient of the last batch
+                optimizer.zero_grad()  # else backward() would add to that of the previous batch
                 loss.backward()  # the gradient, back through all time steps
                 if max_grad_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
@@ -147,8 +147,9 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
     return epoch_losses
 
 
+# The ladder: five predictors, each of which adds one thing to the one before it.
 class Persistence(nn.Module):
-    """The first rung: predict that nothing changes. Every other predictor has to beat it."""
+    """Add nothing: predict the last value again. Every other predictor has to beat it."""
 
     def forward(self, x):
         """Map windows [batch, time, 1] to their last values [batch, 1]."""
@@ -168,7 +169,7 @@ def linear_regression(train_data):
 
 
 def dense_network(seq_length, hidden_size):
-    """Add a bend, tanh, to weights of their own for every time step: the control for the RNN."""
+    """Add a bend, tanh. Every time step has weights of its own, where the RNN shares them."""
     return nn.Sequential(nn.Flatten(),  # (batch, time)
                          nn.Linear(seq_length, hidden_size), nn.Tanh(),  # (batch, hidden)
                          nn.Linear(hidden_size, 1))  # (batch, 1)
@@ -177,8 +178,8 @@ def dense_network(seq_length, hidden_size):
 class StatefulRNN(nn.Module):
     """Add memory beyond the window: a trained RNN hands its hidden state on from window to window.
 
-    A window that continues the last one by a step is read by its newest value alone; any other,
-    and the first after `eval()`, whole, from h_0 = 0. In `model`, nn.GRU and nn.LSTM work, too.
+    If a window is the last one moved on by a step, only its newest value is read; any other window,
+    and the first after `eval()`, is read whole, from h_0 = 0. nn.GRU and nn.LSTM work, too.
     """
 
     def __init__(self, model):
@@ -292,7 +293,7 @@ def report(results, noise):
 
 
 def draw_results(results):
-    """Draw the `results` of `main` in four panels; returns the matplotlib figure, 13 x 9 inches."""
+    """Draw `results` of `main`, up to 200 steps, in four panels; returns the matplotlib figure."""
     # Broad and pale under thin and dark: both are seen where they coincide, in grey print too.
     truth = {"linewidth": 4, "marker": "."}
     network = {"color": "black", "linewidth": 0.8, "marker": ".", "markersize": 2}
@@ -379,7 +380,7 @@ def picture_file(text):
     path = Path(text)
     known = path.suffix[1:].lower() in plt.Figure().canvas.get_supported_filetypes()
     if not known or path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError("a picture that can be written is needed, like a.png")
+        raise argparse.ArgumentTypeError("no picture, like a.png, can be written with this name")
     return path
 
 
@@ -410,7 +411,7 @@ def make_parser():
 
 
 def train_as_told(model, train_data, epochs, args):
-    """Train with the flags `args`, whose epochs the schedule is laid out for; as `train_model`."""
+    """Make loader, optimizer and schedule as `args` say, and train; returns as `train_model`."""
     train_loader = DataLoader(train_data, args.batch_size, shuffle=True)  # new batches every epoch
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
     scheduler = None
@@ -475,5 +476,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # matrices this small are multiplied faster by one thread than by two
+    torch.set_num_threads(1)  # at the default sizes, one thread is faster than two
     main()

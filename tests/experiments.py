@@ -209,9 +209,9 @@ def draw(runs, path):
         cells = [[found["test MSE", f"pairs, window {n}, hidden 1", name] for found in runs] for n in WINDOWS]
         ax.plot(WINDOWS, np.median(cells, axis=1), color=color, marker=marker, markersize=9, label=name)
     floor = [1 + 2 ** (-window / 2) / 3 for window in WINDOWS]
-    ax.plot(WINDOWS, floor, color="black", linestyle="--", label="no rule of the window can be below")
+    ax.plot(WINDOWS, floor, color="black", linestyle="--", label="bound for any rule of the window")
     ax.axhline(1, color="black", linestyle=":", label="best possible")
-    ax.set(title="Pairs: who remembers needs no window", xlabel="values in the window", xticks=WINDOWS)
+    ax.set(title="Pairs: with memory, no long window is needed", xlabel="values in the window", xticks=WINDOWS)
     ax.set_ylabel("test MSE / the best possible")
     ax.legend()
     figure.savefig(path)

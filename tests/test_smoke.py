@@ -54,9 +54,10 @@ def test_linear_regression_is_exact_on_the_sine_even_on_its_own_output():
 def test_a_stateful_rnn_on_many_windows_equals_the_rnn_on_one_long_window():
     series = torch.randn(30, 1)
     windows = torch.stack([series[start : start + 5] for start in range(26)])
-    model = rnn_sine.SimpleRNN(1, 8, 1, 1)
-    last_prediction = rnn_sine.StatefulRNN(model)(windows)[-1]
     one_long_window = series.unsqueeze(0)
+    model = rnn_sine.SimpleRNN(1, 8, 1, 1)
+    stateful = rnn_sine.StatefulRNN(model)
+    last_prediction = stateful(windows)[-1]
     assert torch.allclose(last_prediction, model(one_long_window)[0], atol=1e-6)
 
 
