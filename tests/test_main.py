@@ -232,7 +232,7 @@ def test_ctrl_c_in_training_still_draws_without_a_screen(tmp_path):
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
         environment.pop(name, None)
-    command = [sys.executable, str(ROOT / "rnn_sine.py"), "--epochs", "10000", "--n-samples", "40"]
+    command = [sys.executable, str(ROOT / "rnn_sine.py"), "--epochs", "3000", "--n-samples", "40"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not process.stdout.readline().startswith("Epoch"):
