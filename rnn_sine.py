@@ -37,7 +37,7 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
     first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets
     of float32 inputs [n, seq_length, 1] and targets [n, 1]. Raises ValueError for a bad argument.
     """
-    series = torch.tensor(np.array(series), dtype=torch.float32)  # (time,)
+    series = torch.tensor(np.asarray(series), dtype=torch.float32)  # (time,)
     if series.dim() != 1 or not series.isfinite().all():
         raise ValueError("a series has one dimension, and all its values are finite numbers")
     if seq_length < 1 or not 0 < train_fraction < 1:
