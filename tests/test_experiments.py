@@ -4,11 +4,10 @@ import experiments
 
 
 def test_the_experiments_print_every_table_and_draw(tmp_path, monkeypatch, capsys):
-    runs = {}
-    for row in ("clean sine", "noisy, one cycle", "rectified sine", "sunspots"):
-        runs[row] = experiments.RUNS[row] + " --epochs 1"
-    monkeypatch.setattr(experiments, "RUNS", runs)
-    monkeypatch.setattr(experiments, "PAIRS", experiments.PAIRS.replace("10", "1"))
+    run = experiments.run
+    rows = ("clean sine", "noisy, one cycle", "rectified sine", "sunspots")
+    monkeypatch.setattr(experiments, "run", lambda flags, seed: run(f"{flags} --epochs 1", seed))
+    monkeypatch.setattr(experiments, "RUNS", {row: experiments.RUNS[row] for row in rows})
     monkeypatch.setattr(experiments, "CLIPPED", "--epochs 1")
     monkeypatch.setattr(experiments, "WINDOWS", [2])
     monkeypatch.setattr(experiments, "N_PATHS", 2)
