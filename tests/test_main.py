@@ -68,7 +68,6 @@ def test_the_sunspots_are_read_compared_and_scaled_back(run_tiny):
     assert actuals == pytest.approx(table[-61:, 1], abs=1e-4)  # 0.8 of 304 samples train
     scale = table[:-61, 1].std()
     assert f"\nerrors in units of {scale:.4g}, the training part's standard deviation\n" in out
-    assert "      61 steps\n" in out
 
 
 def test_noise_adds_a_row_with_the_variance_below_which_nobody_gets(run_tiny):
