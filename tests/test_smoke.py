@@ -35,7 +35,7 @@ def test_training_lowers_the_loss_and_the_network_beats_persistence():
     train_loader = DataLoader(train_data, batch_size=32, shuffle=True)
     model = rnn_sine.SimpleRNN(1, 64, 1, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-    losses = rnn_sine.train_model(model, train_loader, nn.MSELoss(), optimizer, "cpu", epochs=15)
+    losses = rnn_sine.train_model(model, train_loader, nn.MSELoss(), optimizer, "cpu", epochs=10)
     assert losses[-1] < losses[0] / 100
     predictors = {"persistence": rnn_sine.Persistence(), "RNN": model}
     results = rnn_sine.compare(predictors, test_data, batch_size=32, device="cpu")
