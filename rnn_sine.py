@@ -147,7 +147,7 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
     return epoch_losses
 
 
-# The ladder: five predictors, each of which adds one thing to the one before it.
+# The ladder: five predictors, each of which adds one thing to what those before it have.
 class Persistence(nn.Module):
     """Add nothing: predict the last value again. Every other predictor has to beat it."""
 
@@ -178,8 +178,8 @@ def dense_network(seq_length, hidden_size):
 class StatefulRNN(nn.Module):
     """Add memory beyond the window: a trained RNN hands its hidden state on from window to window.
 
-    If a window is the last one moved on by a step, only its newest value is read; any other window,
-    and the first after `eval()`, is read whole, from h_0 = 0. nn.GRU and nn.LSTM work, too.
+    If a window is, by its values, the last one moved on by a step, only its newest value is read.
+    Any other, and the first after `eval()`, is read whole, from h_0 = 0. GRU and LSTM work, too.
     """
 
     def __init__(self, model):
