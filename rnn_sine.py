@@ -118,8 +118,7 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
 
     `scheduler` sets the learning rate after every batch. Gradients longer than `max_grad_norm` are
     shortened to it (Pascanu et al., 2013). Returns the mean batch loss of every epoch. Ctrl-C ends
-    the training early and keeps what has been learnt. A loss of infinity or NaN raises
-    FloatingPointError.
+    it early and keeps what is learnt. Raises FloatingPointError at a loss of infinity or NaN.
     """
     model.train()
     epoch_losses = []
@@ -218,10 +217,8 @@ def evaluate_model(model, test_loader, device):
 
 @torch.no_grad()
 def forecast(model, window, steps, device):
-    """Run free: predict the next value, take the prediction for true, and go on, `steps` times.
-
-    Each prediction joins `window` [seq_length, 1], the oldest value drops out; returns [steps, 1].
-    """
+    """Run free, `steps` times: every prediction joins `window` [seq_length, 1] as if it were true,
+    and the oldest value drops out. Returns the predictions, an array [steps, 1]."""
     model.eval()
     window = window.to(device)  # (time, 1)
     predictions = []
@@ -445,7 +442,10 @@ def main(argv=None):
     # The RNN comes first, so that it meets the same random numbers as in the article.
     print(f"Device: {args.device}\nTraining the RNN...")
     model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
-    losses = train_as_told(model, train_data, args.epochs, args)
+    try:
+        losses = train_as_told(model, train_data, args.epochs, args)
+    except FloatingPointError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
 
     # The others join it; the dense network is trained for as many epochs as the RNN was.
     print("Training the dense network...")

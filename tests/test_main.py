@@ -27,7 +27,6 @@ def test_the_default_run_is_the_articles(default_run):
     assert len(losses) == 10
     test_mse = results["test_mse"]
     assert test_mse["persistence"] == pytest.approx(4.663e-4, rel=1e-3)
-    assert test_mse["RNN"] == pytest.approx(3.740e-6, rel=0.5)
     assert test_mse["linear regression"] < 1e-12 < test_mse["dense network"] < test_mse["persistence"]
     assert out.startswith("Device: cpu\n")
     assert out.endswith(f"linear regression, so no network is needed.\nPicture: {picture}\n")
@@ -207,9 +206,10 @@ def test_a_mistake_in_the_model_shows_its_traceback(run_tiny, monkeypatch):
         run_tiny()
 
 
-def test_a_diverging_rnn_says_what_to_do(run_tiny):
-    with pytest.raises(FloatingPointError, match=r"loss \w+ in epoch \d: try a lower learning rate"):
+def test_a_diverging_rnn_ends_in_a_sentence(run_tiny, capsys):
+    with pytest.raises(SystemExit, match="1"):
         run_tiny("--learning-rate 1e30 --epochs 5")
+    assert re.fullmatch(r"rnn_sine\.py: loss \w+ in epoch \d: try .*\n", capsys.readouterr().err)
 
 
 STATE = """if True:
