@@ -232,9 +232,8 @@ def forecast(model, window, steps, device):
 def input_sensitivity(model, inputs, device):
     """Measure how far the prediction moves when the input of one time step does: its gradient.
 
-    Returns the mean of |d prediction / d x_t| over `inputs` [n, seq_length, 1], an array
-    [seq_length], the oldest step first. In an RNN the way from x_t to the end leads through W_h and
-    the slope of tanh once per step: such a product may vanish or explode.
+    Returns the mean of |d prediction / d x_t| over `inputs` [n, time, 1], an array [time], oldest
+    first. In an RNN a step back multiplies it by W_h and tanh's slope: it may vanish or explode.
     """
     model.eval()
     inputs = inputs.detach().to(device).requires_grad_()
@@ -338,8 +337,8 @@ def label_in_chinese(figure):
         "linear regression, test": "线性回归 (测试集)", "stateful RNN, test": "有状态 RNN (测试集)",
         "Input gradient: how far each input moves the prediction": "输入梯度：各时间步的输入对预测值的影响",
         "|∂ prediction / ∂ input|": "|∂预测值 / ∂输入|", "mean over all test windows": "对所有测试窗口取平均"}
-    names = "simhei|msyh\\.|pingfang|stheiti|hiragino sans gb|notosanscjk-(regular|vf)|wqy-"
-    fonts = [file for file in font_manager.findSystemFonts() if re.search(names, file.lower())]
+    names = "(?i)simhei|msyh\\.|pingfang|stheiti|hiragino sans gb|notosanscjk-(regular|vf)|wqy-"
+    fonts = [file for file in font_manager.findSystemFonts() if re.match(names, Path(file).name)]
     if not fonts:
         print("No Chinese font is installed: labels stay English. 未安装中文字体，图中标签保留英文。")
     for text in figure.findobj(plt.Text):
@@ -458,6 +457,7 @@ def main(argv=None):
         print(f"The dense network is left out: {error}")
         del predictors["dense network"]
 
+    # All of them predict the same test values.
     results = compare(predictors, test_data, args.batch_size, args.device)
     sensitivity = input_sensitivity(model, test_data.tensors[0], args.device)
     results.update(model=model, losses=losses, sensitivity=sensitivity, mean=mean, scale=scale)

@@ -15,6 +15,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+os.environ["MPLBACKEND"] = "Agg"  # pyplot reads it when it is imported
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -223,7 +224,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 200 on")
     n_seeds = parser.parse_args().seeds
-    os.environ["MPLBACKEND"] = "Agg"
     runs = []
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(measure, range(200, 200 + n_seeds)):

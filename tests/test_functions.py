@@ -1,6 +1,5 @@
 """The script's functions, against references that do not use them."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -51,6 +50,7 @@ def test_the_articles_own_main_runs_and_trains_to_the_weights_of_a_plain_loop(de
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     losses = rnn_sine.train_model(model, train_loader, criterion, optimizer, device, 5)
     predictions, actuals = rnn_sine.evaluate_model(model, test_loader, device)
+    assert predictions.shape == actuals.shape == (200, 1)
     assert losses == default_run[0]["losses"][:5]
     rnn, fc, *_ = plain_loop(epochs=5)
     plain_weights = weights_of(rnn, fc)

@@ -70,7 +70,7 @@ def test_the_sunspots_are_read_compared_and_scaled_back(run_tiny):
 
 
 def test_noise_adds_a_row_with_the_variance_below_which_nobody_gets(run_tiny):
-    results, out = run_tiny("--noise 0.5 --output A.PDF")
+    _, out = run_tiny("--noise 0.5 --output A.PDF")
     assert re.search(r"^noise variance +2\.500e-01 ", out, re.MULTILINE)
     assert Path("A.PDF").read_bytes().startswith(b"%PDF")
     assert os.listdir() == ["A.PDF"]
