@@ -1,17 +1,31 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
-An RNN reads a sequence one value at a time. At every step the same weights mix the new value with
-what it keeps of all the values before, the hidden state. That is the one idea. In every run, four
-other predictors beside the RNN show whether it is what helps.
+An RNN reads a sequence one value at a time. At every step the same weights combine the new value
+with what the network keeps of all earlier values, its hidden state. That is the one idea. Every
+run compares the RNN with other predictors on the same values, and says how sure the result is.
 
     python rnn_sine.py                 train, compare, draw rnn_sine.png
     python rnn_sine.py --series FILE   the same for your own numbers
     python rnn_sine.py --help          what can be changed; the defaults repeat a Chinese article
+
+Begin with part 1. It is a complete RNN program, and nothing after it changes what it does.
+
+    Part 1   the article's program: windows, the network, its training, its predictions
+    Part 2   is it any good? other predictors, many steps ahead, how sure the difference is
+    Part 3   a file of your own
+    Part 4   the table and the picture
+    Part 5   the command line, and `main`, the whole program as a recipe
 """
 
 import argparse
+import codecs
+import csv
+import io
 import os
 import re
+import statistics
+import sys
+import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -22,192 +36,144 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
+# Part 1: the article's program.
+#
+# A tensor is PyTorch's array, and a comment such as (batch, time, 1) gives its shape. The last
+# size is 1 because a series has one number at each time step. With two numbers at each step, say
+# temperature and pressure, the last size would be 2, and the network would read both.
+
+
+def count_training_samples(n_values, seq_length, train_fraction=0.8):
+    """How many of the samples of `n_values` values train; raises ValueError if there are none."""
+    n_train = int(train_fraction * (n_values - seq_length))
+    if n_train < 1:
+        raise ValueError(f"{n_values} values are too few to train on windows of {seq_length}")
+    return n_train
+
 
 def make_windows(series, seq_length=20, train_fraction=0.8):
-    """Cut a series into samples, each a window and the value after it, and split them in time.
+    """Samples cut from a series [time]: windows, and the value after each; split in time.
 
     A predictor sees a window of `seq_length` values and must name the next. With `seq_length=3`:
 
         series      y0  y1  y2  y3  y4  y5  ...
-        sample 0   [y0  y1  y2] y3                    [input] target
+        sample 0   [y0  y1  y2] y3                    [window] target
         sample 1       [y1  y2  y3] y4
         sample 2           [y2  y3  y4] y5
 
     Neighbours share all values but one, so a random split would test on what was trained on: the
     first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets
-    of float32 inputs [n, seq_length, 1] and targets [n, 1]. Raises ValueError for a bad argument.
+    of float32 windows [n, seq_length, 1] and targets [n, 1]. Raises ValueError for a bad argument.
     """
-    series = torch.tensor(np.asarray(series), dtype=torch.float32)  # (time,)
-    if series.dim() != 1 or not series.isfinite().all():
-        raise ValueError("a series has one dimension, and all its values are finite numbers")
-    if seq_length < 1 or not 0 < train_fraction < 1:
-        raise ValueError("seq_length is at least 1, and train_fraction lies between 0 and 1")
-    n_train = int(train_fraction * (len(series) - seq_length))
-    if n_train < 1:
-        raise ValueError(f"{len(series)} values are too few to train on windows of {seq_length}")
-    # The last value is a target only. unfold gives overlapping views; contiguous() copies them.
-    inputs = series[:-1].unfold(0, seq_length, 1).contiguous().unsqueeze(-1)  # (sample, time, 1)
-    targets = series[seq_length:].unsqueeze(-1)  # (sample, 1)
-    train_data = TensorDataset(inputs[:n_train], targets[:n_train])
-    return train_data, TensorDataset(inputs[n_train:], targets[n_train:])
+    series = np.asarray(series)
+    if series.ndim != 1:
+        raise ValueError(f"a series has one dimension, not {series.ndim}")
+    if seq_length < 1:
+        raise ValueError(f"seq_length must be at least 1, not {seq_length}")
+    if not 0 < train_fraction < 1:
+        raise ValueError(f"train_fraction must lie between 0 and 1, not be {train_fraction}")
+    values = torch.tensor(series, dtype=torch.float32)  # (time,)
+    bad = torch.nonzero(~values.isfinite())  # after the conversion: float32 has no 1e39
+    if len(bad) > 0:
+        place = bad[0].item()
+        raise ValueError(f"value {place + 1} is {series[place]}, which is no finite 32-bit number")
+    n_train = count_training_samples(len(series), seq_length, train_fraction)
+    windows = values[:-1].unfold(0, seq_length, 1).unsqueeze(-1)  # (sample, time, 1)
+    targets = values[seq_length:].unsqueeze(-1)  # (sample, 1)
+    train_data = TensorDataset(windows[:n_train], targets[:n_train])
+    test_data = TensorDataset(windows[n_train:], targets[n_train:])
+    return train_data, test_data
 
 
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
-    """Cut five periods of a sine into `n_samples` windows; returns and raises as `make_windows`.
+    """Five periods of a sine, cut into `n_samples` samples; returns and raises as `make_windows`.
 
-    More samples make it finer, not longer. The test part, about its last period, repeats those
-    before it, unless `noise`, a standard deviation, adds a random number to every value.
+    More samples make the sine finer, not longer. The test part, about the last period, repeats the
+    periods before it, unless `noise`, a standard deviation, adds a random number to every value.
     """
     if not 0 <= noise < np.inf:
-        raise ValueError("noise is a standard deviation, finite and at least 0")
+        raise ValueError(f"noise must be a finite standard deviation of at least 0, not {noise}")
     sine = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))  # (time,)
     return make_windows(sine + np.random.normal(0, noise, len(sine)), seq_length)
 
 
-def load_series(path, seq_length=20):
-    """Cut the last column of a text file into windows, scaled to mean 0 and standard deviation 1.
-
-    A row is a time step: a number, or cells with commas between them (CSV). A first row of words is
-    the heading. The scale is that of the training part: that of the whole would tell the future.
-    Returns (train_data, test_data, mean, scale). Raises OSError or ValueError for a bad file.
-    """
-    text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    rows = [row or '""' for row in text.rstrip().split("\n")]  # numpy would skip an empty row
-    table = np.loadtxt(rows, dtype=str, delimiter=",", quotechar='"', comments=None, ndmin=2)
-    series = []
-    for row, cell in enumerate(table[:, -1], start=1):
-        try:
-            series.append(np.asarray_chkfinite(cell, float))
-        except ValueError:
-            if row > 1:  # the first row may be a heading
-                raise ValueError(f"row {row} ends in '{cell}', which is not a finite number")
-    train_data, _ = make_windows(series, seq_length)
-    past = np.array(series[: seq_length + len(train_data)])  # all that the training sees
-    if past.min() == past.max():
-        raise ValueError("the training part, the first four fifths, is constant: it has no scale")
-    mean, scale = past.mean(), past.std()
-    train_data, test_data = make_windows((np.array(series) - mean) / scale, seq_length)
-    return train_data, test_data, mean, scale
-
-
 class SimpleRNN(nn.Module):
-    """A recurrent layer reads the window, a linear layer reads its last hidden state (Elman, 1990).
+    """A recurrent layer that reads the window, and a linear layer for the answer (Elman, 1990).
 
         h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h),  h_0 = 0,  for t = 1 ... T = seq_length
         y   = W_y h_T + b_y
 
-    In `rnn`, W_x is `weight_ih_l0` [hidden, input], W_h is `weight_hh_l0` [hidden, hidden], b_x and
-    b_h are `bias_ih_l0` and `bias_hh_l0` [hidden]; only their sum matters. In `fc`, W_y is `weight`
-    [output, hidden], b_y is `bias` [output]. A second layer reads the hidden states of the first.
+    h_t is the hidden state after t steps, `hidden_size` numbers. The weights W and the biases b
+    begin at random and are what training changes. In `rnn`, W_x is `weight_ih_l0` [hidden, input],
+    W_h is `weight_hh_l0` [hidden, hidden], b_x and b_h are `bias_ih_l0` and `bias_hh_l0` [hidden];
+    in `fc`, W_y is `weight` [output, hidden] and b_y is `bias` [output]. With `num_layers=2`, a
+    second recurrent layer reads the hidden states of the first.
     """
 
+    # nn.Module asks for two methods. __init__ names the layers, so that PyTorch finds their
+    # weights. forward says how an answer is computed; `model(x)` calls it.
     def __init__(self, input_size, hidden_size, num_layers, output_size):
         super().__init__()
+        # batch_first: the shape is (batch, time, input), not (time, batch, input).
         self.rnn = nn.RNN(input_size, hidden_size, num_layers, batch_first=True)
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
-        """Map windows [batch, time, input] to next values [batch, output]."""
+        """The next values [batch, output] after the windows x [batch, time, input]."""
         hidden_states, _ = self.rnn(x)  # (batch, time, hidden), from h_0 = 0 on
-        return self.fc(hidden_states[:, -1])  # (batch, output)
+        last_hidden_state = hidden_states[:, -1]  # (batch, hidden)
+        return self.fc(last_hidden_state)  # (batch, output)
 
 
 def train_model(model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None,
-                max_grad_norm=None):
-    """Predict a batch, measure the loss, move every weight a step against its gradient, repeat.
+                max_grad_norm=None, after_epoch=None):
+    """The mean loss of every finished epoch, a list; trains the weights of `model` on the way.
 
-    `scheduler` sets the learning rate after every batch. Gradients longer than `max_grad_norm` are
-    shortened to it (Pascanu et al., 2013). Returns the mean batch loss of every epoch. Ctrl-C ends
-    it early and keeps what is learnt. Raises FloatingPointError at a loss of infinity or NaN.
+    `train_loader` hands out batches, a few windows and targets at a time; an epoch is one pass
+    over all of them. `criterion(predictions, targets)` is the loss, one number that says how far
+    off the predictions are. `optimizer` moves the weights so that the loss falls. `scheduler` sets
+    the learning rate, the size of the moves, after every batch. A gradient longer than
+    `max_grad_norm` is shortened to it (Pascanu et al., 2013). `after_epoch()` is called after
+    every epoch. Ctrl-C ends the training and keeps what is learnt. Raises FloatingPointError
+    when the loss is no longer finite.
     """
-    model.train()
     epoch_losses = []
+    last_line = time.monotonic()  # seconds
     try:
         for epoch in range(1, epochs + 1):
+            model.train()  # switches on what only training needs, such as dropout
             batch_losses = []
             for inputs, targets in train_loader:
-                loss = criterion(model(inputs.to(device)), targets.to(device))
-                optimizer.zero_grad()  # else backward() would add to that of the previous batch
-                loss.backward()  # the gradient, back through all time steps
+                predictions = model(inputs.to(device))
+                loss = criterion(predictions, targets.to(device))
+                optimizer.zero_grad()  # or backward() would add to the last batch's gradient
+                loss.backward()  # the gradient: how the loss changes with each weight
                 if max_grad_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-                optimizer.step()
+                optimizer.step()  # each weight moves a little, against its gradient
                 if scheduler is not None:
                     scheduler.step()
                 batch_losses.append(loss.item())
-            mean = sum(batch_losses) / len(batch_losses)
-            if not np.isfinite(mean):
-                raise FloatingPointError(f"loss {mean} in epoch {epoch}: try a lower learning rate")
-            epoch_losses.append(mean)
-            if epoch % np.ceil(epochs / 10) == 0 or epoch == epochs:
-                print(f"Epoch [{epoch}/{epochs}], Loss: {mean:.3e}")
+            epoch_loss = sum(batch_losses) / len(batch_losses)
+            if not np.isfinite(epoch_loss):
+                raise FloatingPointError(f"the loss is {epoch_loss} in epoch {epoch}: "
+                                         "try a lower learning rate")
+            if after_epoch is not None:
+                after_epoch()
+            epoch_losses.append(epoch_loss)
+            tenth = epoch % max(1, epochs // 10) == 0
+            if tenth or epoch == epochs or time.monotonic() - last_line >= 10:
+                print(f"Epoch [{epoch}/{epochs}], Loss: {epoch_loss:.3e}")
+                last_line = time.monotonic()
     except KeyboardInterrupt:
-        print(f"Stopped in epoch {len(epoch_losses) + 1}; going on with what has been learnt.")
+        print(f"Stopped in epoch {len(epoch_losses) + 1} of {epochs}.")
     return epoch_losses
 
 
-# The ladder: five predictors, each of which adds one thing to what those before it have.
-class Persistence(nn.Module):
-    """Add nothing: predict the last value again. Every other predictor has to beat it."""
-
-    def forward(self, x):
-        """Map windows [batch, time, 1] to their last values [batch, 1]."""
-        return x[:, -1]
-
-
-def linear_regression(train_data):
-    """Add weights: a weighted sum of the window, plus a constant, fitted by least squares."""
-    inputs, targets = train_data.tensors
-    design = torch.cat([inputs.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
-    # Two values of a sine give all others, so many weights are equally good; "gelsd" allows that.
-    solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
-    layer = nn.Linear(inputs.size(1), 1)
-    layer.weight = nn.Parameter(solution[:-1].T.float())  # (1, time)
-    layer.bias = nn.Parameter(solution[-1].float())  # (1,)
-    return nn.Sequential(nn.Flatten(), layer)
-
-
-def dense_network(seq_length, hidden_size):
-    """Add a bend, tanh. Every time step has weights of its own, where the RNN shares them."""
-    return nn.Sequential(nn.Flatten(),  # (batch, time)
-                         nn.Linear(seq_length, hidden_size), nn.Tanh(),  # (batch, hidden)
-                         nn.Linear(hidden_size, 1))  # (batch, 1)
-
-
-class StatefulRNN(nn.Module):
-    """Add memory beyond the window: a trained RNN hands its hidden state on from window to window.
-
-    If a window is, by its values, the last one moved on by a step, only its newest value is read.
-    Any other, and the first after `eval()`, is read whole, from h_0 = 0. GRU and LSTM work, too.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-        self.last_window = None
-
-    def train(self, mode=True):
-        """Forget the last window; `eval()` calls this."""
-        self.last_window = None
-        return super().train(mode)
-
-    def forward(self, x):
-        """Map windows [batch, time, 1], one after the other, to next values [batch, 1]."""
-        predictions = []
-        for window in x:  # (time, 1)
-            if self.last_window is not None and torch.equal(window[:-1], self.last_window[1:]):
-                hidden_states, self.state = self.model.rnn(window[-1:], self.state)
-            else:
-                hidden_states, self.state = self.model.rnn(window)
-            self.last_window = window
-            predictions.append(self.model.fc(hidden_states[-1]))  # (1,)
-        return torch.stack(predictions)  # (batch, 1)
-
-
-@torch.no_grad()  # nothing is trained, so nothing is recorded for a backward pass
+@torch.no_grad()  # nothing is trained here, so nothing is recorded for a backward()
 def evaluate_model(model, test_loader, device):
-    """Predict one step from true windows; returns (predictions, actuals), two arrays [n, 1]."""
-    model.eval()  # switches off what only training needs, such as dropout; SimpleRNN has none
+    """The predictions one step after true windows, and the true values: two arrays [n, 1]."""
+    model.eval()  # switches off what only training needs; SimpleRNN has no such part
     predictions, actuals = [], []
     for inputs, targets in test_loader:
         predictions.append(model(inputs.to(device)).cpu())  # (batch, 1)
@@ -215,260 +181,691 @@ def evaluate_model(model, test_loader, device):
     return torch.cat(predictions).numpy(), torch.cat(actuals).numpy()
 
 
+# Part 2: is it any good? Other predictors, each a module from windows [batch, time, 1] to next
+# values [batch, 1], as SimpleRNN is; and what is measured for all of them alike.
+
+
+def fit(model, train_data, test_data, epochs, batch_size=32, learning_rate=0.001,
+        schedule="constant", max_grad_norm=None, device="cpu", planned_epochs=None):
+    """The losses of a network trained as in the article: (training losses, test losses).
+
+    Two lists, a number per finished epoch each: the mean loss of the batches during the epoch, and
+    the mean squared error on `test_data` after it. `schedule` is "constant", or "onecycle" (Smith,
+    2018): the learning rate rises to `learning_rate`, then falls to almost nothing, in
+    `planned_epochs`, by default `epochs`. Raises as `train_model`.
+    """
+    train_loader = DataLoader(train_data, batch_size, shuffle=True)  # new batches every epoch
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    scheduler = None
+    if schedule == "onecycle":
+        steps = (planned_epochs or epochs) * len(train_loader)
+        scheduler = OneCycleLR(optimizer, learning_rate, steps, cycle_momentum=False)
+    windows, targets = test_data.tensors
+    test_losses = []
+
+    def measure_test_loss():
+        # In pieces of 1,000, not through a DataLoader: that would draw a random number each time.
+        pieces = zip(windows.split(1000), targets.split(1000))
+        predictions, actuals = evaluate_model(model, pieces, device)
+        test_losses.append(float(mean_squared(predictions - actuals)))
+
+    losses = train_model(model, train_loader, nn.MSELoss(), optimizer, device, epochs, scheduler,
+                         max_grad_norm, measure_test_loss)
+    return losses, test_losses
+
+
+def mean_squared(errors, axis=None):
+    """The mean of the squares of an array of errors, all of them or along an axis, in float64."""
+    return np.mean(np.square(errors, dtype=np.float64), axis=axis)
+
+
+class Persistence(nn.Module):
+    """The last value again, the naive forecast (of a random walk). It has no weights."""
+
+    def forward(self, x):
+        """The last values [batch, 1] of the windows x [batch, time, 1]."""
+        return x[:, -1]
+
+
+def linear_regression(train_data):
+    """A weighted sum of the window plus a constant, fitted by least squares: AR(seq_length)."""
+    windows, targets = train_data.tensors
+    design = torch.cat([windows.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
+    # In 64 bits, because neighbouring values are nearly equal; and by "gelsd", because two values
+    # of a sine determine all others, so that many weights are equally good.
+    solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
+    layer = nn.Linear(windows.size(1), 1)
+    layer.weight = nn.Parameter(solution[:-1].T.float())  # (1, time)
+    layer.bias = nn.Parameter(solution[-1].float())  # (1,)
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+def mlp(seq_length, hidden_size):
+    """A multilayer perceptron: y = W_2 tanh(W_1 x + b_1) + b_2, x being the whole window.
+
+    Each time step has weights of its own in W_1, where the RNN shares W_x among all steps.
+    """
+    return nn.Sequential(nn.Flatten(),  # (batch, time)
+                         nn.Linear(seq_length, hidden_size), nn.Tanh(),  # (batch, hidden)
+                         nn.Linear(hidden_size, 1))  # (batch, 1)
+
+
+def long_windows(train_data, test_data, seq_length):
+    """The `seq_length` values before every target of the test part, a tensor [n, time, 1].
+
+    They are fewer where the series begins later: as many as the first target has before it. An RNN
+    reads windows of any length. A longer one is the same as carrying the hidden state over from
+    one window to the next, in place of beginning each at h_0 = 0.
+    """
+    first_window = train_data.tensors[0][0]  # (time, 1)
+    series = torch.cat([first_window, train_data.tensors[1], test_data.tensors[1]])  # (all, 1)
+    n_test = len(test_data)
+    length = min(seq_length, len(series) - n_test)
+    return series[:-1].unfold(0, length, 1)[-n_test:].transpose(1, 2)  # (n, time, 1)
+
+
 @torch.no_grad()
-def forecast(model, window, steps, device):
-    """Run free, `steps` times: every prediction joins `window` [seq_length, 1] as if it were true,
-    and the oldest value drops out. Returns the predictions, an array [steps, 1]."""
-    model.eval()
-    window = window.to(device)  # (time, 1)
-    predictions = []
-    for _ in range(steps):
-        prediction = model(window.unsqueeze(0))  # (1, 1)
-        predictions.append(prediction)
-        window = torch.cat([window[1:], prediction])
-    return torch.cat(predictions).cpu().numpy()
+def forecast(model, windows, steps, device):
+    """The next `steps` values after each of the windows [n, time, 1], an array [n, steps].
 
+    Each prediction, written with a hat, joins its window as the newest value; the oldest leaves:
 
-def input_sensitivity(model, inputs, device):
-    """Measure how far the prediction moves when the input of one time step does: its gradient.
-
-    Returns the mean of |d prediction / d x_t| over `inputs` [n, time, 1], an array [time], oldest
-    first. In an RNN a step back multiplies it by W_h and tanh's slope: it may vanish or explode.
+        [y0  y1  y2 ]  gives ŷ3
+        [y1  y2  ŷ3 ]  gives ŷ4
+        [y2  ŷ3  ŷ4 ]  gives ŷ5
     """
     model.eval()
-    inputs = inputs.detach().to(device).requires_grad_()
-    # On a GPU, cuDNN has no backward pass for an RNN in evaluation mode; torch's own has.
-    with torch.backends.cudnn.flags(enabled=False):
-        # No prediction depends on another's window, so the sum has every window's own gradient.
-        gradient = torch.autograd.grad(model(inputs).sum(), inputs)[0]  # (n, seq_length, 1)
-    return gradient.abs().mean(dim=(0, 2)).cpu().numpy()
+    pieces = []
+    for window in windows.split(200):  # a piece at a time, so that memory stays small
+        window = window.to(device)  # (piece, time, 1)
+        predictions = []
+        for _ in range(steps):
+            prediction = model(window)  # (piece, 1)
+            predictions.append(prediction)
+            window = torch.cat([window[:, 1:], prediction.unsqueeze(-1)], dim=1)
+        pieces.append(torch.cat(predictions, dim=1).cpu())  # (piece, steps)
+    return torch.cat(pieces).numpy()
 
 
-def compare(predictors, test_data, batch_size, device):
-    """Let `predictors`, modules by name, predict the n samples of the test part; returns a dict.
+def errors_ahead(model, windows, targets, steps, n_windows, device):
+    """Prediction minus truth 1 ... `steps` steps after windows of the test part, [m, steps].
 
-    "window"    the first test window, where the free runs begin, an array [seq_length, 1]
-    "actuals"   the true values after every test window, an array [n, 1]
-    "one_step"  by name, the predictions from true windows, arrays [n, 1]
-    "free_run"  by name, the predictions from "window" and then from themselves, arrays [n, 1]
-    "test_mse"  by name, the mean of (one_step - actuals)^2, a float
+    `windows` [n, time, 1] and `targets` [n, 1] are in order. The m windows, at most `n_windows`,
+    are spread evenly over those that have `steps` true values after them.
     """
-    inputs, targets = test_data.tensors
-    test_loader = DataLoader(test_data, batch_size)
-    results = {"window": inputs[0].numpy(), "actuals": targets.numpy(),
-               "one_step": {}, "free_run": {}, "test_mse": {}}
-    for name, predictor in predictors.items():
-        predictions, actuals = evaluate_model(predictor.to(device), test_loader, device)
+    n_possible = len(targets) - steps + 1
+    starts = np.linspace(0, n_possible - 1, min(n_windows, n_possible), dtype=int)
+    truth = targets[:, 0].unfold(0, steps, 1)[starts].numpy()
+    return forecast(model, windows[starts], steps, device) - truth
+
+
+def compare(predictors, targets, steps, batch_size, device):
+    """What `predictors` make of the n targets [n, 1] of the test part, a dict.
+
+    `predictors` are pairs (module, windows [n, time, 1]) by name. All values are float32 in the
+    unit of the training, which is `mean` + `scale` * value in the series' own unit.
+
+        "actuals"     the true values, an array [n, 1]
+        "one_step"    by name, the predictions one step after true windows, arrays [n, 1]
+        "test_mse"    by name, the mean of (one_step - actuals)^2, a float
+        "errors"      by name, prediction minus truth 1 ... `steps` steps ahead, arrays [m, steps],
+                      from m windows, at most 200, the same for all predictors
+
+    `main` returns these, and:
+
+        "model"       the trained SimpleRNN
+        "mean", "scale"   of the unit above, floats; 0 and 1 for the sine
+        "window"      the first test window, an array [seq_length, 1]
+        "many_steps"  the RNN's forecast from that window, an array [min(200, n)]
+        "losses"      lists of a number per epoch: "RNN, training", "RNN, test", "MLP, training"
+                      and "MLP, test", the MLP's only if it is among the predictors
+    """
+    results = {"actuals": targets.numpy(), "one_step": {}, "test_mse": {}, "errors": {}}
+    for name, (module, windows) in predictors.items():
+        module.to(device)
+        test_loader = DataLoader(TensorDataset(windows, targets), batch_size)
+        predictions, actuals = evaluate_model(module, test_loader, device)
         results["one_step"][name] = predictions
-        results["free_run"][name] = forecast(predictor, inputs[0], len(inputs), device)
-        results["test_mse"][name] = np.mean((predictions - actuals) ** 2, dtype=np.float64)
+        results["test_mse"][name] = float(mean_squared(predictions - actuals))
+        results["errors"][name] = errors_ahead(module, windows, targets, steps, 200, device)
     return results
 
 
-def report(results, noise):
-    """Print the test errors of every predictor, and which is the best; `noise` is the sine's."""
-    n_test = len(results["actuals"])
-    horizons = [steps for steps in (1, 10, 50) if steps < n_test] + [n_test]
-    columns = "".join(f"{steps:9d}" for steps in horizons)
-    if results["scale"] != 1:
-        print(f"errors in units of {results['scale']:.4g}, the training part's standard deviation")
-    print("                   one step ahead   free run: largest error within\n"
-          f"predictor                     MSE{columns} steps")
-    for name, mse in results["test_mse"].items():
-        errors = abs(results["free_run"][name] - results["actuals"])  # (n, 1)
-        columns = "".join(f"{errors[:steps].max():9.1e}" for steps in horizons)
-        print(f"{name:17s}  {mse:14.3e}{columns}")
-    if noise > 0:
-        print(f"noise variance     {noise**2:14.3e}   (on average no predictor can go below it)")
+def standard_errors_behind(results):
+    """By how many standard errors each predictor is behind the best one step ahead, by name.
+
+    The differences between the squared errors of two predictors resemble their neighbours, so n of
+    them tell less than n independent ones would. We therefore average them over ten consecutive
+    stretches of the test part and take the ten means as independent: their mean over its standard
+    error, which is their standard deviation / sqrt(10) (after Diebold and Mariano, 1995). Floats;
+    the best has 0, and all have NaN where there are fewer than 20 test values.
+    """
     best = min(results["test_mse"], key=results["test_mse"].get)
-    meanings = {"persistence": "nothing was learnt", "linear regression": "no network is needed",
-                "dense network": "a network helps, reading in order does not",
-                "RNN": "one rule for all time steps helps",
-                "stateful RNN": "memory beyond the window helps"}
-    print(f"Best one step ahead in this run: {best}, so {meanings[best]}.")
+    actuals = results["actuals"]
+    best_squares = np.square(results["one_step"][best] - actuals, dtype=np.float64)  # (n, 1)
+    behind = {}
+    for name, predictions in results["one_step"].items():
+        behind[name] = np.nan
+        if len(actuals) >= 20:
+            squares = np.square(predictions - actuals, dtype=np.float64)  # (n, 1)
+            stretches = np.array_split(squares - best_squares, 10)
+            means = np.array([stretch.mean() for stretch in stretches])
+            standard_error = means.std(ddof=1) / np.sqrt(10)
+            if standard_error > 0:
+                behind[name] = means.mean() / standard_error
+            else:  # the same difference in all ten stretches: none at all, or beyond doubt
+                behind[name] = np.inf if means.any() else 0.0
+    return behind
+
+
+def next_values(predictors, targets, steps, device):
+    """The next `steps` values after the last target: (values [steps, 3], name, share).
+
+    They come from the predictor of this name, whose errors 1 ... `steps` steps ahead were the least
+    on the test part. A row has the prediction, and the ends of a band that is meant to hold the
+    true value in this `share` of cases, 0.9 if there are errors enough. At each step the band takes
+    the r-th smallest and the r-th largest of the m errors made so many steps ahead (split
+    conformal prediction), r = floor(0.05 (m + 1)) or 1. With m < 9 its ends are NaN.
+    """
+    errors = {}
+    for name, (module, windows) in predictors.items():
+        errors[name] = errors_ahead(module, windows, targets, steps, 2000, device)
+    best = min(errors, key=lambda name: mean_squared(errors[name]))
+    module, windows = predictors[best]
+    newest = torch.cat([windows[-1, 1:], targets[-1:]])  # (time, 1)
+    prediction = forecast(module, newest.unsqueeze(0), steps, device)[0]  # (steps,)
+    ordered = np.sort(errors[best], axis=0)  # (m, steps)
+    m = len(ordered)
+    rank = max(1, (m + 1) // 20)
+    share = (m + 1 - 2 * rank) / (m + 1)
+    band = np.stack([prediction - ordered[-rank], prediction - ordered[rank - 1]])  # (2, steps)
+    if m < 9:
+        band[:] = np.nan
+    return np.column_stack([prediction, band[0], band[1]]), best, share
+
+
+# Part 3: a file of your own. A row of the file is a time step, one of its columns the series.
+
+MISSING = ["", ".", "..", "-", "NA", "N/A", "#N/A", "NaN", "null", "?"]  # marks of a gap
+
+
+def read_rows(path):
+    """The rows of a text file, lists of cells, and the character between cells: (rows, separator).
+
+    The encoding is UTF-8, or UTF-16 with its mark, or else GB18030, which Excel writes in China.
+    The separator is a tab or else a semicolon, if it stands outside quotes in nearly every row,
+    and else a comma. Raises ValueError.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+        raise ValueError("this is a workbook and no text: save it as CSV in your spreadsheet")
+    try:
+        utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("gb18030", errors="replace")
+    separator = ","
+    lines = [line for line in re.sub('"[^"]*"', "", text).splitlines() if line.strip()]
+    for mark in (";", "\t"):
+        if sum(mark in line for line in lines) > 0.75 * len(lines):
+            separator = mark
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator,
+                              skipinitialspace=True, strict=True):
+            rows.append([cell.strip() for cell in row])
+    except csv.Error:
+        raise ValueError(f"row {len(rows) + 1} cannot be read: close its quotation marks") from None
+    return rows, separator
+
+
+def to_number(cell, separator):
+    """The number in a cell, a float; None if there is something else.
+
+    Between commas as separators, 1,234.5 is a number; between others, 1.234,5 and 1234.5 are.
+    """
+    if separator != "," and "," in cell:
+        cell = cell.translate(str.maketrans(",.", ".,"))
+    if re.fullmatch(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", cell):
+        cell = cell.replace(",", "")
+    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", cell):
+        return None
+    return float(cell)
+
+
+def find_column(rows, separator, column):
+    """Which column is meant: (place in a row, first row below the heading, number of columns).
+
+    `column` is a heading, or a number from 1 on, or None for the last one. Raises ValueError.
+    """
+    widths = [len(row) for row in rows if any(row)]
+    if not widths:
+        raise ValueError("there is nothing in it")
+    width = statistics.mode(widths)
+    if column is None:
+        return width - 1, 0, width
+    for number, row in enumerate(rows[:20]):
+        others = [cell for cell in row if cell != column and to_number(cell, separator) is not None]
+        if row.count(column) == 1 and not (column.isdecimal() and others):
+            return row.index(column), number + 1, width
+    if column.isdecimal() and 1 <= int(column) <= width:
+        return int(column) - 1, 0, width
+    headings = next(row for row in rows if len(row) == width)
+    raise ValueError(f"there is no column {column!r}, or more than one; the first whole row is: "
+                     + ", ".join(headings))
+
+
+def load_series(path, column=None, drop_missing=False, newest_first=False):
+    """One column of a text file, a float64 array [time], the oldest value first; prints it.
+
+    `column` is as in `find_column`. Rows above the first number, at most ten, are headings, and
+    rows below the last are notes. A row without a number in between is an error, unless its cell
+    is one of MISSING and `drop_missing` leaves the row out. `newest_first` turns the file around.
+    Raises ValueError.
+    """
+    rows, separator = read_rows(path)
+    place, start, width = find_column(rows, separator, column)
+    cells = [row[place] if place < len(row) else "" for row in rows]
+    numbers = [to_number(cell, separator) for cell in cells]
+    found = [n for n in range(start, len(rows)) if numbers[n] is not None]
+    first = found[0] if found else len(rows)
+    last = found[-1] if found else len(rows)
+
+    headings = [cell for cell in cells[max(0, start - 1) : first] if cell]
+    name = f"column {place + 1} of {width}"
+    if headings:
+        name = f"{name} {headings[0]!r:.42}"
+    above = [row for row in rows[start:first] if any(row) and not row[0].startswith("#")]
+    if not found or len(above) > 10:
+        n = min(max(start, 1), len(rows) - 1)
+        raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number. Name "
+                         "another column by --column, or delete what stands above the numbers")
+
+    gaps = [n for n in range(first, last) if numbers[n] is None]
+    errors = [n for n in gaps if cells[n] not in MISSING]
+    if errors or (gaps and not drop_missing):
+        n = min(errors or gaps)
+        advice = "correct it" if errors else "fill them in, or leave them out by --drop-missing"
+        raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number; such rows "
+                         f"between numbers: {len(gaps)}; {advice}")
+
+    if newest_first:
+        found.reverse()
+    ends = [f"{cells[n]} (row {n + 1}, {rows[n][0]!r:.42})" for n in (found[0], found[-1])]
+    smallest = cells[min(found, key=numbers.__getitem__)]
+    largest = cells[max(found, key=numbers.__getitem__)]
+    show(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
+         f"smallest {smallest}, largest {largest}.")
+    if gaps:
+        print(f"Rows left out between numbers, as if no time passed there: {len(gaps)}.")
+    notes = [row for row in rows[last + 1 :] if any(row)]
+    if notes:
+        print(f"Rows left out below the last number, as notes: {len(notes)}.")
+    return np.array([numbers[n] for n in found])
+
+
+def has_decimal_commas(path):
+    """Whether every row of a file is like 503,11, which may be one number or two columns."""
+    rows, separator = read_rows(path)
+    lines = [separator.join(row) for row in rows if any(row)]
+    return all(re.fullmatch("[-+]?[0-9]+,[0-9]+", line) for line in lines)
+
+
+def scale_series(series, seq_length):
+    """A series [time] in samples of mean 0 and standard deviation 1: (train_data, test_data, mean,
+    scale); prints how many there are.
+
+    Mean and scale, two floats, are those of the values that train, because those of the whole
+    series would tell the training about its future. Raises ValueError.
+    """
+    n_train = count_training_samples(len(series), seq_length)
+    past, future = np.split(series, [seq_length + n_train])
+    print(f"{n_train} samples train, {len(future)} test.")
+    if not 1e-100 < past.max() - past.min() < 1e100:
+        raise ValueError(f"the first {len(past)} values, which train, reach from {past.min()} to "
+                         f"{past.max()}, so they have no scale")
+    if np.mean((future < past.min()) | (future > past.max())) > 1 / 3:
+        print("More than a third of the test values lie outside the range of those that train. A "
+              "network can\nhardly follow there; it can predict the changes from value to value.")
+    mean, scale = past.mean(), past.std()
+    train_data, test_data = make_windows((series - mean) / scale, seq_length)
+    return train_data, test_data, mean, scale
+
+
+def show(text):
+    """Print `text`; what the console cannot print of it is printed as its code."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="backslashreplace").decode(encoding))
+
+
+# Part 4: the table and the picture. Both are in the series' own unit, but for the MSE, which is
+# the loss that training makes small, in the unit of the training.
+
+
+def report(results, noise=0):
+    """Print the table of `results`, which `compare` describes; `noise` is that of the sine."""
+    test_mse = results["test_mse"]
+    best = min(test_mse, key=test_mse.get)
+    behind = standard_errors_behind(results)
+    n_test = len(results["actuals"])
+    n_windows, n_steps = results["errors"][best].shape
+    horizons = [steps for steps in (1, 4, 16, 64) if steps <= n_steps]
+
+    columns = "".join(f"{steps:10d}" for steps in horizons)
+    print(f"{'':17s}         MSE   typical error (RMSE), steps ahead")
+    print(f"{'predictor':17s}    one step{columns}   behind the best")
+    for name, mse in test_mse.items():
+        rmse = results["scale"] * np.sqrt(mean_squared(results["errors"][name], axis=0))
+        columns = "".join(f"{rmse[steps - 1]:10.2g}" for steps in horizons)
+        verdict = "best" if name == best else f"{behind[name]:.1f}"
+        print(f"{name:17s}{mse:12.3e}{columns}{verdict:>18s}")
+    if noise > 0:
+        print(f"{'noise variance':17s}{noise**2:12.3e}   no predictor is below it on average")
+    print(f"MSE: the mean over all {n_test} test values, in the unit of the training. RMSE: over "
+          f"{n_windows} windows,\nin the series' own unit. Behind the best: in standard errors.")
+
+    close = [name for name in test_mse if name != best and behind[name] < 3]
+    if n_test < 20:
+        print(f"Best one step ahead: {best}. But {n_test} test values are too few to tell.")
+    elif close:
+        print(f"Best one step ahead: {best}. Less than 3 standard errors behind, so not told apart "
+              f"from it\non this test part: {'; '.join(close)}.")
+    else:
+        print(f"Best one step ahead: {best}. All others are at least 3 standard errors behind.")
+
+
+def report_ahead(results):
+    """Print the next values of `results` and their bands, in the series' own unit."""
+    ahead = results["ahead"]
+    print(f"The next {len(ahead)} values, by the predictor whose errors so many steps ahead were "
+          f"the least: {results['ahead_by']}.")
+    if np.isnan(ahead).any():
+        print("The test part is too short for a band.")
+    else:
+        print(f"Each band is meant to hold {results['ahead_share']:.0%} of true values.")
+    digits = int(np.floor(np.log10(results["scale"])))  # of the standard deviation, less one
+    decimals = max(0, 3 - digits)
+    print(" step      prediction             low            high")
+    for step, (prediction, low, high) in enumerate(ahead, start=1):
+        print(f"{step:5d}{prediction:16.{decimals}f}{low:16.{decimals}f}{high:16.{decimals}f}")
 
 
 def draw_results(results):
-    """Draw `results` of `main`, up to 200 steps, in four panels; returns the matplotlib figure."""
-    # Broad and pale under thin and dark: both are seen where they coincide, in grey print too.
-    truth = {"linewidth": 4, "marker": "."}
-    network = {"color": "black", "linewidth": 0.8, "marker": ".", "markersize": 2}
-    test_lines = {"persistence": ("gold", 8), "linear regression": ("yellowgreen", 6),
-                  "dense network": ("lightseagreen", 4.5), "RNN": ("royalblue", 3),
-                  "stateful RNN": ("indigo", 1.5)}
-    actuals = results["actuals"][:200]
-    past = np.arange(1 - len(results["window"]), 1)  # time step 0 is the newest of the window
-    future = np.arange(1, len(actuals) + 1)
+    """A figure of `results`, which `compare` describes: four panels in the series' own unit."""
+    mean, scale = results["mean"], results["scale"]
+    actuals = mean + scale * results["actuals"][:, 0]  # (n,)
+    one_step = mean + scale * results["one_step"]["RNN"][:, 0]  # (n,)
+    window = mean + scale * results["window"][:, 0]  # (seq_length,)
+    many_steps = mean + scale * results["many_steps"]  # (at most 200,)
     figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
-    ax_one_step, ax_free_run, ax_training, ax_gradient = axes.flat
-    ax_one_step.set(title="RNN, one step from true values", xlabel="test sample", ylabel="value")
-    ax_one_step.plot(actuals, label="actual", color="skyblue", **truth)
-    ax_one_step.plot(results["one_step"]["RNN"][:200], label="predicted", **network)
-    ax_free_run.set(title="RNN, free run on its own output", xlabel="time step", ylabel="value")
-    ax_free_run.plot(past, results["window"], label="first test window", color="chocolate", **truth)
-    ax_free_run.plot(future, actuals, label="actual", color="skyblue", **truth)
-    ax_free_run.plot(future, results["free_run"]["RNN"][:200], label="forecast", **network)
-    ax_training.set(title="Training loss and test errors", xlabel="epoch", ylabel="MSE")
-    for name, mse in results["test_mse"].items():
-        color, width = test_lines[name]
-        ax_training.axhline(mse, label=f"{name}, test", color=color, linewidth=width)
-    epochs = np.arange(1, len(results["losses"]) + 1)
-    ax_training.semilogy(epochs, results["losses"], label="RNN, training", **network)
-    ax_gradient.set(title="Input gradient: how far each input moves the prediction",
-                    xlabel="time step", ylabel="|∂ prediction / ∂ input|")
-    ax_gradient.semilogy(past, results["sensitivity"], **network)
-    ax_gradient.annotate("mean over all test windows", (0.35, -0.2), xycoords="axes fraction")
+    ax_one, ax_many, ax_errors, ax_losses = axes.flat
+
+    # Where lines lie upon each other, the lower one is broad and pale, so that both are seen.
+    actual_style = {"label": "actual", "color": "skyblue", "linewidth": 4, "marker": "."}
+    window_style = {"label": "first test window", "color": "peru", "linewidth": 4, "marker": "."}
+    predicted_style = {"label": "predicted", "color": "black", "marker": ".", "markersize": 3,
+                       "linewidth": 1}
+
+    ax_one.set_title("RNN, one step ahead from true values")
+    ax_one.set(xlabel="test sample", ylabel="value")
+    samples = np.arange(1, len(actuals) + 1)
+    ax_one.plot(samples[-200:], actuals[-200:], **actual_style)
+    ax_one.plot(samples[-200:], one_step[-200:], **predicted_style)
+    if "ahead" in results:
+        prediction, low, high = results["ahead"].T
+        steps = len(actuals) + np.arange(1, len(prediction) + 1)
+        band = "90 % band" if results["ahead_share"] >= 0.9 else "band"
+        ax_one.vlines(steps, low, high, label=band, color="pink", linewidth=4)
+        ax_one.plot(steps, prediction, label="next values", color="crimson", marker=".")
+
+    # The future begins with the window's last value, at time step 0, so that no gap is seen.
+    ax_many.set_title("RNN, many steps ahead, predictions fed back")
+    ax_many.set(xlabel="time step", ylabel="value")
+    past = np.arange(1 - len(window), 1)
+    future = np.arange(len(many_steps) + 1)
+    ax_many.plot(future, np.append(window[-1], actuals[: len(many_steps)]), **actual_style)
+    ax_many.plot(past, window, **window_style)
+    ax_many.plot(future, np.append(window[-1], many_steps), **predicted_style)
+
+    ax_errors.set_title("Error against steps ahead")
+    ax_errors.set(xlabel="steps ahead", ylabel="RMSE", yscale="log")
+    ax_errors.set_xscale("log", base=4)  # with a tick at 1, 4, 16 and 64, as in the table
+    ax_errors.xaxis.set_major_formatter("{x:.0f}")
+    line_style = {"linewidth": 2, "marker": "o", "markersize": 4, "markevery": [0, -1]}
+    ax_errors.set_prop_cycle(
+        color=["darkgray", "tab:green", "tab:orange", "black", "tab:blue", "tab:purple"],
+        linestyle=["-", ":", "--", "-", "-.", (0, (1, 3))])
+    for name, errors in results["errors"].items():
+        rmse = scale * np.sqrt(mean_squared(errors, axis=0))
+        ax_errors.plot(np.arange(1, len(rmse) + 1), rmse, label=name, **line_style)
+
+    ax_losses.set_title("Losses during training")
+    ax_losses.set(xlabel="epoch", ylabel="MSE", yscale="log")
+    ax_losses.set_prop_cycle(color=["black", "black", "tab:orange", "tab:orange"],
+                             linestyle=["-", ":", "-", ":"], fillstyle=["full", "none"] * 2)
+    for name, losses in results["losses"].items():
+        ax_losses.plot(np.arange(1, len(losses) + 1), losses, label=name, **line_style)
+
     for ax in axes.flat:
-        ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        if ax is not ax_gradient:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
+        if ax is not ax_errors:
+            ax.locator_params(axis="x", integer=True, min_n_ticks=1)
     return figure
 
 
+CHINESE_FONTS = ["simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti",
+                 "notosanscjk-regular", "notosanscjk-vf", "sourcehansanssc-regular", "wqy-zenhei",
+                 "wqy-microhei"]  # beginnings of file names, the first installed one is used
+CHINESE_LABELS = {
+    "RNN, one step ahead from true values": "RNN模型预测结果：单步预测，以真实值为输入",
+    "test sample": "样本", "value": "值", "actual": "实际值", "predicted": "预测值",
+    "RNN, many steps ahead, predictions fed back": "多步预测：以自身的预测值为输入",
+    "first test window": "第一个测试窗口", "time step": "时间步",
+    "Error against steps ahead": "误差随预测步数的变化",
+    "steps ahead": "预测步数", "RMSE": "均方根误差 (RMSE)",
+    "persistence": "朴素预测：沿用上一个值", "linear regression": "线性回归",
+    "MLP": "多层感知机 (MLP)", "RNN, long window": "RNN，更长的窗口",
+    "Losses during training": "训练过程中的损失", "epoch": "轮 (epoch)", "MSE": "均方误差 (MSE)",
+    "RNN, training": "RNN 训练损失", "RNN, test": "RNN 测试损失",
+    "MLP, training": "MLP 训练损失", "MLP, test": "MLP 测试损失",
+    "next values": "未来值", "90 % band": "90% 预测区间", "band": "预测区间",
+}
+
+
 def label_in_chinese(figure):
-    """Replace the labels of a finished figure; without a Chinese font, say so and leave them."""
-    labels = {
-        "RNN, one step from true values": "RNN模型预测结果：单步，以真实值为输入", "actual": "实际值",
-        "test sample": "样本", "value": "值", "predicted": "预测值", "first test window": "第一个测试窗口",
-        "RNN, free run on its own output": "自回归预测：以自身的预测值为输入", "time step": "时间步",
-        "forecast": "自回归预测", "Training loss and test errors": "训练损失与各基线的对比", "MSE": "均方误差 (MSE)",
-        "epoch": "训练轮数 (epoch)", "RNN, training": "RNN (训练集)", "RNN, test": "RNN (测试集)",
-        "persistence, test": "朴素预测：沿用上一个值 (测试集)", "dense network, test": "全连接网络 (测试集)",
-        "linear regression, test": "线性回归 (测试集)", "stateful RNN, test": "有状态 RNN (测试集)",
-        "Input gradient: how far each input moves the prediction": "输入梯度：各时间步的输入对预测值的影响",
-        "|∂ prediction / ∂ input|": "|∂预测值 / ∂输入|", "mean over all test windows": "对所有测试窗口取平均"}
-    names = "(?i)simhei|msyh\\.|pingfang|stheiti|hiragino sans gb|notosanscjk-(regular|vf)|wqy-"
-    fonts = [file for file in font_manager.findSystemFonts() if re.match(names, Path(file).name)]
+    """Translate the labels of a finished figure, or say that no Chinese font is installed."""
+    installed = sorted(font_manager.findSystemFonts())
+    fonts = [file for name in CHINESE_FONTS for file in installed
+             if Path(file).name.lower().startswith(name)]
     if not fonts:
-        print("No Chinese font is installed: labels stay English. 未安装中文字体，图中标签保留英文。")
+        print("No Chinese font is installed, so the labels of the picture are in English.")
+        return
     for text in figure.findobj(plt.Text):
-        if fonts and text.get_text() in labels:
-            text.set(text=labels[text.get_text()], font=Path(min(fonts)), size=text.get_size())
+        if text.get_text() in CHINESE_LABELS:
+            label = CHINESE_LABELS[text.get_text()]
+            text.set(text=label, font=Path(fonts[0]), size=text.get_size())
 
 
-def positive_int(text):
-    """Convert the value of a flag to a whole number of at least 1; raises ValueError."""
-    if int(text) < 1:
-        raise ValueError
+# Part 5: the command line. A converter turns the text of a flag into its value; when it raises
+# ArgumentTypeError, argparse ends the program with that sentence, before anything is trained.
+
+
+def whole_number(text):
+    """The whole number above 0 that `text` is; raises ArgumentTypeError."""
+    if not re.fullmatch("0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return int(text)
 
 
-def positive_float(text):
-    """Convert the value of a flag to a finite number above 0; raises ValueError."""
-    if not 0 < float(text) < np.inf:
-        raise ValueError
-    return float(text)
+def positive_number(text):
+    """The finite number above 0 that `text` is; raises ArgumentTypeError."""
+    number = to_number(text, separator=",")
+    if number is None or not 0 < number < np.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return number
 
 
 def working_device(text):
-    """Convert the name of a device, and try it; raises ArgumentTypeError if it cannot compute."""
+    """The torch.device of this name; "auto" is CUDA where it works. Raises ArgumentTypeError."""
+    names = [text]
     if text == "auto":
-        text = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.ones(1, device=text).item()
-    except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
-        raise argparse.ArgumentTypeError(f"nothing can be computed on {text!r} here")
-    return torch.device(text)
+        names = ["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"]
+    for name in names:
+        try:
+            torch.ones(1, device=name).add(1).item()
+            break
+        except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
+            sentence = f"nothing can be computed on {name!r} here"
+            if name == text:
+                raise argparse.ArgumentTypeError(sentence) from None
+            print(f"auto: {sentence}, so the CPU is used")
+    return torch.device(name)
 
 
 def picture_file(text):
-    """Convert the name of a picture to a path; raises ArgumentTypeError if it cannot be saved."""
+    """The path of a picture that can be written; raises ArgumentTypeError."""
     path = Path(text)
-    known = path.suffix[1:].lower() in plt.Figure().canvas.get_supported_filetypes()
-    if not known or path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError("no picture, like a.png, can be written with this name")
+    endings = sorted(plt.Figure().canvas.get_supported_filetypes())
+    endings.remove("pgf")  # needs LaTeX
+    if path.suffix[1:].lower() not in endings:
+        raise argparse.ArgumentTypeError(f"{text!r} has none of the endings {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
+    target = path if path.exists() else path.parent
+    if path.is_dir() or not os.access(target, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written")
     return path
 
 
 def make_parser():
-    """Describe the command line; its defaults are the article's."""
+    """The command line's flags, an ArgumentParser; the defaults are the article's."""
     parser = argparse.ArgumentParser(prog="rnn_sine.py", description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--epochs", type=positive_int, default=100, help="passes over the training data")
-    add("--batch-size", type=positive_int, default=32, help="windows per training step")
-    add("--learning-rate", type=positive_float, default=0.001, help="how far a step moves weights")
+    add("--epochs", type=whole_number, default=100, help="passes over the training data")
+    add("--batch-size", type=whole_number, default=32, help="windows per training step")
+    add("--learning-rate", type=positive_number, default=0.001, help="size of a training step")
     add("--schedule", choices=["constant", "onecycle"], default="constant",
         help="onecycle: the learning rate rises to its value, then falls to almost nothing")
-    add("--max-grad-norm", type=positive_float, help="shorten longer gradients to this length")
-    add("--hidden-size", type=positive_int, default=64, help="numbers in the hidden state")
-    add("--num-layers", type=positive_int, default=1, help="recurrent layers, one upon the other")
-    add("--seq-length", type=positive_int, default=20, help="time steps in a window")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--n-samples", type=positive_int, default=1000, help="windows of the sine")
-    source.add_argument("--series", help="file in place of the sine: a number per line, or a CSV")
-    add("--noise", type=float, default=0.0, help="standard deviation of the noise on the sine")
+    add("--max-grad-norm", type=positive_number, help="shorten longer gradients to this length")
+    add("--hidden-size", type=whole_number, default=64, help="numbers in the hidden state")
+    add("--num-layers", type=whole_number, default=1, help="recurrent layers, one upon the other")
+    add("--seq-length", type=whole_number, default=20, help="time steps in a window")
+    add("--n-samples", type=whole_number, help="samples of the sine (default: 1000)")
+    add("--noise", type=float, help="standard deviation of noise on the sine (default: 0)")
+    add("--series", metavar="FILE", help="file in place of the sine: a number per line, or CSV")
+    add("--column", metavar="NAME", help="heading or number of the file's column (default: last)")
+    add("--newest-first", action="store_true", help="the file begins with its newest row")
+    add("--drop-missing", action="store_true",
+        help="leave out rows without a value, as if no time passed there: right for days without "
+             "trade, wrong for a gap in a season")
+    add("--ahead", type=whole_number, metavar="N", help="predict the next N values, with a band")
     add("--seed", type=int, default=42, help="another one draws other weights, batches and noise")
     add("--device", type=working_device, default="auto", help="cpu, cuda, ...; auto prefers cuda")
     add("--output", type=picture_file, default="rnn_sine.png", help="file for the picture")
-    add("--lang", choices=["en", "zh"], default="en", help="labels in English or in Chinese")
+    add("--lang", choices=["en", "zh"], default="en", help="the picture's language")
     add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
 
 
-def train_as_told(model, train_data, epochs, args):
-    """Make loader, optimizer and schedule as `args` say, and train; returns as `train_model`."""
-    train_loader = DataLoader(train_data, args.batch_size, shuffle=True)  # new batches every epoch
-    optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
-    scheduler = None
-    if args.schedule == "onecycle":  # Smith, 2018
-        steps = args.epochs * len(train_loader)
-        scheduler = OneCycleLR(optimizer, args.learning_rate, steps, cycle_momentum=False)
-    return train_model(model, train_loader, nn.MSELoss(), optimizer, args.device, epochs, scheduler,
-                       args.max_grad_norm)
+def load_data(args):
+    """The data that the flags ask for: (train_data, test_data, mean, scale) as in `scale_series`.
+
+    They are the sine, or else the reader's own series. Raises ValueError if flags do not fit.
+    """
+    if args.series is None:
+        if args.column is not None or args.drop_missing or args.newest_first:
+            raise ValueError("--column, --drop-missing and --newest-first need --series FILE")
+        train_data, test_data = generate_data(args.n_samples or 1000, args.seq_length,
+                                              args.noise or 0.0)
+        mean, scale = 0.0, 1.0
+    else:
+        if args.n_samples is not None or args.noise is not None:
+            raise ValueError("--n-samples and --noise belong to the sine, not to --series FILE")
+        series = load_series(args.series, args.column, args.drop_missing, args.newest_first)
+        if args.column is None and has_decimal_commas(args.series):
+            raise ValueError("every row is like 503,11: if that is one number, write 503.11; if "
+                             "these are two columns, choose one by --column")
+        train_data, test_data, mean, scale = scale_series(series, args.seq_length)
+    if args.ahead is not None and args.ahead > len(test_data):
+        raise ValueError(f"--ahead {args.ahead} is more than the {len(test_data)} test values")
+    return train_data, test_data, mean, scale
 
 
 def main(argv=None):
-    """Do all that the flags `argv` say, by default those of the command line. Returns what
-    `compare` does, and "model", "losses" [epochs], "sensitivity" [seq_length], "mean", "scale"."""
+    """Do all that the flags `argv`, a list, say: by default those of the command line.
+
+    Returns the results, a dict that `compare` describes.
+    """
     parser = make_parser()
     args = parser.parse_args(argv)
-    if args.series and args.noise:
-        parser.error("--noise belongs to the sine, so it cannot go with --series")
-
-    # The data are the reader's own series, or else the sine, which needs no scaling.
     try:
         np.random.seed(args.seed)
         torch.manual_seed(args.seed)
-        if args.series:
-            train_data, test_data, mean, scale = load_series(args.series, args.seq_length)
-        else:
-            train_data, test_data = generate_data(args.n_samples, args.seq_length, args.noise)
-            mean, scale = 0.0, 1.0
-    except (OSError, ValueError) as error:
+        train_data, test_data, mean, scale = load_data(args)
+    except ValueError as error:
         parser.error(str(error))
 
     # The RNN comes first, so that it meets the same random numbers as in the article.
+    settings = {"batch_size": args.batch_size, "learning_rate": args.learning_rate,
+                "schedule": args.schedule, "max_grad_norm": args.max_grad_norm,
+                "device": args.device, "planned_epochs": args.epochs}
     print(f"Device: {args.device}\nTraining the RNN...")
     model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
     try:
-        losses = train_as_told(model, train_data, args.epochs, args)
+        losses, test_losses = fit(model, train_data, test_data, args.epochs, **settings)
     except FloatingPointError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
+    if not losses:
+        parser.exit(1, f"{parser.prog}: the RNN has not finished one epoch; nothing to show\n")
+    all_losses = {"RNN, training": losses, "RNN, test": test_losses}
 
-    # The others join it; the dense network is trained for as many epochs as the RNN was.
-    print("Training the dense network...")
-    dense = dense_network(args.seq_length, args.hidden_size).to(args.device)
-    predictors = {"persistence": Persistence(), "linear regression": linear_regression(train_data),
-                  "dense network": dense, "RNN": model, "stateful RNN": StatefulRNN(model)}
+    # The MLP is trained in the same way, for as many epochs.
+    print("Training the MLP...")
+    network = mlp(args.seq_length, args.hidden_size).to(args.device)
     try:
-        train_as_told(dense, train_data, len(losses), args)
+        mlp_losses, mlp_test_losses = fit(network, train_data, test_data, len(losses), **settings)
     except FloatingPointError as error:
-        print(f"The dense network is left out: {error}")
-        del predictors["dense network"]
+        mlp_losses, mlp_test_losses = [], []
+        print(f"MLP: {error}.")
 
-    # All of them predict the same test values.
-    results = compare(predictors, test_data, args.batch_size, args.device)
-    sensitivity = input_sensitivity(model, test_data.tensors[0], args.device)
-    results.update(model=model, losses=losses, sensitivity=sensitivity, mean=mean, scale=scale)
-    report(results, args.noise)
+    # All predictors meet the same targets, each with the windows that it reads.
+    windows, targets = test_data.tensors
+    predictors = {"persistence": (Persistence(), windows),
+                  "linear regression": (linear_regression(train_data), windows),
+                  "MLP": (network, windows),
+                  "RNN": (model, windows),
+                  "RNN, long window": (model, long_windows(train_data, test_data,
+                                                           10 * args.seq_length))}
+    if mlp_losses:
+        all_losses.update({"MLP, training": mlp_losses, "MLP, test": mlp_test_losses})
+    else:
+        print("The MLP has not finished one epoch, so it is left out.")
+        del predictors["MLP"]
+    steps = max(1, min(64, len(targets) // 2))
+    results = compare(predictors, targets, steps, args.batch_size, args.device)
+    many_steps = forecast(model, windows[:1], min(200, len(targets)), args.device)[0]
+    results.update(model=model, mean=mean, scale=scale, window=windows[0].numpy(),
+                   many_steps=many_steps, losses=all_losses)
+    report(results, args.noise or 0.0)
+    if 0 < len(mlp_losses) < len(losses):
+        print(f"The MLP was stopped after {len(mlp_losses)} of {len(losses)} epochs.")
+
+    # The next values, if they are asked for.
+    if args.ahead is not None:
+        values, name, share = next_values(predictors, targets, args.ahead, args.device)
+        results.update(ahead=mean + scale * values, ahead_by=name, ahead_share=share)
+        report_ahead(results)
 
     # The picture is saved before it is shown, since its window stays until somebody closes it.
     figure = draw_results(results)
     if args.lang == "zh":
         label_in_chinese(figure)
     figure.savefig(args.output)
-    print(f"Picture: {args.output}")
+    show(f"Picture: {args.output}")
     if not args.no_show:
         plt.show()
     plt.close(figure)

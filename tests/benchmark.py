@@ -1,57 +1,36 @@
-"""Measure what the script costs beside a plain program, in some two minutes: python tests/benchmark.py
+"""Measure what the script costs beside a plain program, in some four minutes: python tests/benchmark.py
 
-A figure is a ratio, both sides in turn: median [range]. The script trains one network more.
+A figure is a ratio, both sides in turn: median [range]. The whole script trains one network more.
 """
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+
+os.environ["MPLBACKEND"] = "Agg"  # pyplot reads it when it is imported
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from reference import plain_loop
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
+
+import rnn_sine
 
 
-def plain_loop(seed=42, n_samples=1000, seq_length=20, noise=0.0, batch_size=32, hidden_size=64, num_layers=1,
-               learning_rate=0.001, epochs=100, schedule="constant", max_grad_norm=None):
-    """Train as a tutorial does; returns (rnn, fc, losses, seconds, inputs and targets of the test)."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
-    series = series + np.random.normal(0, noise, len(series))
-    windows = np.array([series[i : i + seq_length] for i in range(n_samples)])
-    inputs = torch.tensor(windows, dtype=torch.float32).unsqueeze(-1)
-    targets = torch.tensor(series[seq_length:], dtype=torch.float32).unsqueeze(-1)
-    n_train = int(0.8 * n_samples)
-    loader = DataLoader(TensorDataset(inputs[:n_train], targets[:n_train]), batch_size, shuffle=True)
-    rnn = nn.RNN(1, hidden_size, num_layers, batch_first=True)
-    fc = nn.Linear(hidden_size, 1)
-    parameters = list(rnn.parameters()) + list(fc.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
-    if schedule == "onecycle":
-        steps = epochs * len(loader)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, cycle_momentum=False)
-    losses = []
-    start = time.perf_counter()
-    for _ in range(epochs):
-        total = 0.0
-        for x, y in loader:
-            output, _ = rnn(x, torch.zeros(num_layers, len(x), hidden_size))
-            loss = nn.functional.mse_loss(fc(output[:, -1, :]), y)
-            optimizer.zero_grad()
-            loss.backward()
-            if max_grad_norm:
-                nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-            optimizer.step()
-            if schedule == "onecycle":
-                cycle.step()
-            total += loss.item()
-        losses.append(total / len(loader))
-    return rnn, fc, losses, time.perf_counter() - start, inputs[n_train:], targets[n_train:]
+def plain_program():
+    """Train, predict, draw one chart: what the script is compared with."""
+    rnn, fc, _, _, inputs, targets = plain_loop()
+    predictions = fc(rnn(inputs)[0][:, -1])
+    plt.plot(torch.cat([targets[:50], predictions[:50].detach()], dim=1))
+    plt.savefig("plain.png")
 
 
 def cost(command, folder):
@@ -63,22 +42,49 @@ def cost(command, folder):
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
+def seconds_of(function, *arguments):
+    """How long a call takes; what it prints is thrown away."""
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        function(*arguments)
+    return time.perf_counter() - start
+
+
+def train(epochs):
+    """The article's training through `train_model`, which measures no test losses."""
+    train_data, _ = rnn_sine.generate_data()
+    model = rnn_sine.SimpleRNN(1, 64, 1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    train_loader = DataLoader(train_data, batch_size=32, shuffle=True)
+    rnn_sine.train_model(model, train_loader, nn.MSELoss(), optimizer, "cpu", epochs)
+
+
+def train_and_test(epochs, n_samples=1000, seq_length=20, batch_size=32):
+    """The same through `fit`, which measures the test loss after every epoch."""
+    train_data, test_data = rnn_sine.generate_data(n_samples, seq_length)
+    rnn_sine.fit(rnn_sine.SimpleRNN(1, 64, 1, 1), train_data, test_data, epochs, batch_size)
+
+
 def print_spread(name, values):
-    print(f"{name}: {np.median(values):.2f} [{min(values):.2f} to {max(values):.2f}]")
+    print(f"{name}: {np.median(values):.2f} [{min(values):.2f} to {max(values):.2f}]", flush=True)
 
 
-def compare_costs(folder):
-    """Print the ratios of the RNN's training and of the whole programs."""
-    from experiments import rnn_sine, train
+def compare_trainings():
+    """Print the ratios of our training to the plain loop's, and how the training's time grows."""
+    for function in (train, train_and_test):
+        ratios = []
+        for _ in range(9):
+            seconds = seconds_of(function, 20)
+            ratios.append(seconds / plain_loop(epochs=20)[3])
+        print_spread(f"{function.__name__} / plain loop", ratios)
+    for name, more in (("a window of 200 / of 20", (10, 1000, 200)), ("10,000 samples / 1,000", (10, 10_000)),
+                       ("a batch of 256 / of 32", (10, 1000, 20, 256))):
+        print_spread(f"training time, {name}", [seconds_of(train_and_test, *more) / seconds_of(train_and_test, 10)
+                                                for _ in range(3)])
 
-    ratios = []
-    for _ in range(7):
-        train_data, _ = rnn_sine.generate_data()
-        start = time.perf_counter()
-        train(rnn_sine.SimpleRNN(1, 64, 1, 1), train_data, "--epochs 20")
-        seconds = time.perf_counter() - start
-        ratios.append(seconds / plain_loop(epochs=20)[3])
-    print_spread("training of the RNN / plain loop", ratios)
+
+def compare_programs(folder):
+    """Print the ratios of the whole programs, each in a process of its own."""
     ours = [rnn_sine.__file__, "--no-show", "--device", "cpu"]
     ratios = [np.divide(cost(ours, folder), cost([__file__, "plain"], folder)) for _ in range(5)]
     for name, values in zip(("wall seconds", "CPU seconds", "peak memory"), np.transpose(ratios)):
@@ -86,12 +92,12 @@ def compare_costs(folder):
 
 
 if __name__ == "__main__":
-    os.environ["MPLBACKEND"] = "Agg"
-    if sys.argv[1:] == ["plain"]:  # train, predict, draw one chart: what the script is compared with
-        rnn, fc, _, _, inputs, targets = plain_loop()
-        predictions = fc(rnn(inputs)[0][:, -1])
-        plt.plot(torch.cat([targets[:50], predictions[:50].detach()], dim=1))
-        plt.savefig("plain.png")
-    else:
+    if sys.argv[1:] == ["plain"]:
+        plain_program()
+    elif hasattr(os, "wait4"):
+        torch.set_num_threads(1)
+        compare_trainings()
         with tempfile.TemporaryDirectory() as folder:
-            compare_costs(folder)
+            compare_programs(folder)
+    else:
+        print("The benchmark needs os.wait4, which Windows does not have.")

@@ -48,14 +48,14 @@ def default_run(tmp_path_factory):
 
 @pytest.fixture
 def run_tiny(tmp_path, monkeypatch, capsys):
-    """A function that calls main with few, small windows in an empty folder: (results, stdout)."""
+    """A function that calls main in an empty folder with few, small windows: (results, stdout)."""
     monkeypatch.chdir(tmp_path)
-    size = "--seq-length 5 --epochs 1 --hidden-size 4 --batch-size 16 --device cpu --no-show"
+    tiny = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "16"]
+    tiny += ["--device", "cpu", "--no-show"]
 
-    def run(flags=""):
-        if "--series" not in flags:
-            flags = "--n-samples 40 " + flags
-        results = rnn_sine.main(f"{size} {flags}".split())
+    def run(*flags):
+        size = [] if "--series" in flags else ["--n-samples", "120"]
+        results = rnn_sine.main(tiny + size + list(flags))
         return results, capsys.readouterr().out
 
     return run
