@@ -1,14 +1,16 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
-An RNN reads a sequence one value at a time. At every step the same weights combine the new value
-with what the network keeps of all earlier values, its hidden state. That is the one idea. Every
-run compares the RNN with other predictors on the same values, and says how sure the result is.
+An RNN reads a sequence one value at a time. At every step the same numbers, its weights, combine
+the new value with what the network keeps of all earlier values, its hidden state. That is the one
+idea. Every run compares the RNN with other predictors of the same values, and says how sure the
+result is.
 
     python rnn_sine.py                 train, compare, draw rnn_sine.png
     python rnn_sine.py --series FILE   the same for your own numbers
-    python rnn_sine.py --help          what can be changed; the defaults repeat a Chinese article
+    python rnn_sine.py --help          what can be changed; the defaults are the article's
 
-Begin with part 1. It is a complete RNN program, and nothing after it changes what it does.
+The article is a Chinese blog's on RNNs, 循环神经网络(RNN)模型. Begin with part 1: it has all that an
+RNN program needs, and nothing after it changes what it does.
 
     Part 1   the article's program: windows, the network, its training, its predictions
     Part 2   is it any good? other predictors, many steps ahead, how sure the difference is
@@ -36,19 +38,19 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
-# Part 1: the article's program.
+# Part 1: the article's program. These are its steps; each name is explained below.
 #
-# A tensor is PyTorch's array, and a comment such as (batch, time, 1) gives its shape. The last
-# size is 1 because a series has one number at each time step. With two numbers at each step, say
-# temperature and pressure, the last size would be 2, and the network would read both.
-
-
-def count_training_samples(n_values, seq_length, train_fraction=0.8):
-    """How many of the samples of `n_values` values train; raises ValueError if there are none."""
-    n_train = int(train_fraction * (n_values - seq_length))
-    if n_train < 1:
-        raise ValueError(f"{n_values} values are too few to train on windows of {seq_length}")
-    return n_train
+#     train_data, test_data = generate_data()
+#     train_loader = DataLoader(train_data, batch_size=32, shuffle=True)
+#     model = SimpleRNN(input_size=1, hidden_size=64, num_layers=1, output_size=1)
+#     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+#     train_model(model, train_loader, nn.MSELoss(), optimizer, device="cpu")
+#     predictions, actuals = evaluate_model(model, DataLoader(test_data, batch_size=32), "cpu")
+#
+# A tensor is PyTorch's array. We write its shape behind it, in a comment as (batch, time, 1), in a
+# docstring as [batch, time, 1]: a batch is how many windows are computed at once, time how many
+# values a window has, and 1 how many numbers there are at each time step. The device, "cpu" or
+# "cuda" (a graphics card), is where a tensor is; `.to(device)` and `.cpu()` copy it.
 
 
 def make_windows(series, seq_length=20, train_fraction=0.8):
@@ -62,22 +64,24 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
         sample 2           [y2  y3  y4] y5
 
     Neighbours share all values but one, so a random split would test on what was trained on: the
-    first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets
-    of float32 windows [n, seq_length, 1] and targets [n, 1]. Raises ValueError for a bad argument.
+    first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets,
+    which hold windows [n, seq_length, 1] and targets [n, 1] of 32-bit numbers. Raises ValueError
+    for a bad argument.
     """
-    series = np.asarray(series)
+    series = np.asarray(series, dtype=np.float64)
     if series.ndim != 1:
         raise ValueError(f"a series has one dimension, not {series.ndim}")
     if seq_length < 1:
         raise ValueError(f"seq_length must be at least 1, not {seq_length}")
     if not 0 < train_fraction < 1:
         raise ValueError(f"train_fraction must lie between 0 and 1, not be {train_fraction}")
-    values = torch.tensor(series, dtype=torch.float32)  # (time,)
-    bad = torch.nonzero(~values.isfinite())  # after the conversion: float32 has no 1e39
+    values = torch.tensor(series.copy(), dtype=torch.float32)  # (time,)
+    bad = torch.nonzero(~values.isfinite())  # 1e39 is among them: it is infinite in 32 bits
     if len(bad) > 0:
         place = bad[0].item()
         raise ValueError(f"value {place + 1} is {series[place]}, which is no finite 32-bit number")
     n_train = count_training_samples(len(series), seq_length, train_fraction)
+    # unfold gives every stretch of seq_length neighbours; the last value is a target only.
     windows = values[:-1].unfold(0, seq_length, 1).unsqueeze(-1)  # (sample, time, 1)
     targets = values[seq_length:].unsqueeze(-1)  # (sample, 1)
     train_data = TensorDataset(windows[:n_train], targets[:n_train])
@@ -85,11 +89,20 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
     return train_data, test_data
 
 
+def count_training_samples(n_values, seq_length, train_fraction=0.8):
+    """How many of the n_values - seq_length samples are for training; raises ValueError if none."""
+    n_train = int(train_fraction * (n_values - seq_length))
+    if n_train < 1:
+        raise ValueError(f"{n_values} values are too few to train on windows of {seq_length}")
+    return n_train
+
+
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     """Five periods of a sine, cut into `n_samples` samples; returns and raises as `make_windows`.
 
-    More samples make the sine finer, not longer. The test part, about the last period, repeats the
-    periods before it, unless `noise`, a standard deviation, adds a random number to every value.
+    More samples make the sine finer, not longer. The test part, about the last period, repeats what
+    was trained on. With `noise`, a normal random number of this standard deviation is added to
+    every value.
     """
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a finite standard deviation of at least 0, not {noise}")
@@ -103,18 +116,18 @@ class SimpleRNN(nn.Module):
         h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h),  h_0 = 0,  for t = 1 ... T = seq_length
         y   = W_y h_T + b_y
 
-    h_t is the hidden state after t steps, `hidden_size` numbers. The weights W and the biases b
-    begin at random and are what training changes. In `rnn`, W_x is `weight_ih_l0` [hidden, input],
-    W_h is `weight_hh_l0` [hidden, hidden], b_x and b_h are `bias_ih_l0` and `bias_hh_l0` [hidden];
-    in `fc`, W_y is `weight` [output, hidden] and b_y is `bias` [output]. With `num_layers=2`, a
-    second recurrent layer reads the hidden states of the first.
+    h_t is the hidden state after t steps, `hidden_size` numbers, and tanh is taken of each. y is
+    the prediction. W_x [hidden, input], W_h [hidden, hidden] and W_y [output, hidden] are matrices,
+    b_x, b_h [hidden] and b_y [output] are added. All these weights begin at random, and training
+    changes them. With `num_layers=2`, a second recurrent layer reads the first one's hidden states.
     """
 
-    # nn.Module asks for two methods. __init__ names the layers, so that PyTorch finds their
-    # weights. forward says how an answer is computed; `model(x)` calls it.
+    # A network is an nn.Module. Its __init__ makes the layers, so that PyTorch finds their weights;
+    # its forward says how an answer is computed, and `model(x)` calls it.
     def __init__(self, input_size, hidden_size, num_layers, output_size):
         super().__init__()
-        # batch_first: the shape is (batch, time, input), not (time, batch, input).
+        # batch_first: windows are (batch, time, input), not (time, batch, input).
+        # It has the weights W_x, W_h, b_x and b_h; fc, "fully connected", has W_y and b_y.
         self.rnn = nn.RNN(input_size, hidden_size, num_layers, batch_first=True)
         self.fc = nn.Linear(hidden_size, output_size)
 
@@ -127,30 +140,30 @@ class SimpleRNN(nn.Module):
 
 def train_model(model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None,
                 max_grad_norm=None, after_epoch=None):
-    """The mean loss of every finished epoch, a list; trains the weights of `model` on the way.
+    """The loss of every finished epoch, a list of floats; on the way, `model` is trained.
 
-    `train_loader` hands out batches, a few windows and targets at a time; an epoch is one pass
-    over all of them. `criterion(predictions, targets)` is the loss, one number that says how far
-    off the predictions are. `optimizer` moves the weights so that the loss falls. `scheduler` sets
-    the learning rate, the size of the moves, after every batch. A gradient longer than
-    `max_grad_norm` is shortened to it (Pascanu et al., 2013). `after_epoch()` is called after
-    every epoch. Ctrl-C ends the training and keeps what is learnt. Raises FloatingPointError
-    when the loss is no longer finite.
+    `criterion(predictions, targets)` is the loss, one number that says how far off the predictions
+    are. `train_loader` hands out batches of windows and targets; an epoch is one pass over all of
+    them, and its loss is the mean of theirs. After every batch, `optimizer` moves the weights so
+    that the loss falls, and `scheduler` sets the size of its moves, the learning rate. The gradient
+    is the slope of the loss along each weight; one longer than `max_grad_norm` is shortened to it
+    (Pascanu et al., 2013). `after_epoch()` is called after every epoch. Ctrl-C ends the training
+    and keeps what is learnt. Raises FloatingPointError when the loss is no longer finite.
     """
     epoch_losses = []
-    last_line = time.monotonic()  # seconds
+    last_print = time.monotonic()  # seconds
     try:
         for epoch in range(1, epochs + 1):
-            model.train()  # switches on what only training needs, such as dropout
+            model.train()  # a mode for layers that act differently in training; ours do not
             batch_losses = []
             for inputs, targets in train_loader:
                 predictions = model(inputs.to(device))
                 loss = criterion(predictions, targets.to(device))
-                optimizer.zero_grad()  # or backward() would add to the last batch's gradient
-                loss.backward()  # the gradient: how the loss changes with each weight
+                optimizer.zero_grad()  # forget the last batch's gradient
+                loss.backward()  # compute this one's, back through all time steps
                 if max_grad_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-                optimizer.step()  # each weight moves a little, against its gradient
+                optimizer.step()  # move each weight a little
                 if scheduler is not None:
                     scheduler.step()
                 batch_losses.append(loss.item())
@@ -161,19 +174,19 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
             if after_epoch is not None:
                 after_epoch()
             epoch_losses.append(epoch_loss)
-            tenth = epoch % max(1, epochs // 10) == 0
-            if tenth or epoch == epochs or time.monotonic() - last_line >= 10:
+            due = epoch % max(1, epochs // 10) == 0 or time.monotonic() - last_print >= 10
+            if due or epoch == epochs:
                 print(f"Epoch [{epoch}/{epochs}], Loss: {epoch_loss:.3e}")
-                last_line = time.monotonic()
+                last_print = time.monotonic()
     except KeyboardInterrupt:
         print(f"Stopped in epoch {len(epoch_losses) + 1} of {epochs}.")
     return epoch_losses
 
 
-@torch.no_grad()  # nothing is trained here, so nothing is recorded for a backward()
+@torch.no_grad()  # nothing is trained here, so nothing is recorded for backward()
 def evaluate_model(model, test_loader, device):
-    """The predictions one step after true windows, and the true values: two arrays [n, 1]."""
-    model.eval()  # switches off what only training needs; SimpleRNN has no such part
+    """The predictions for all windows of a loader, and the true values: two arrays [n, 1]."""
+    model.eval()  # the other mode
     predictions, actuals = [], []
     for inputs, targets in test_loader:
         predictions.append(model(inputs.to(device)).cpu())  # (batch, 1)
@@ -181,8 +194,8 @@ def evaluate_model(model, test_loader, device):
     return torch.cat(predictions).numpy(), torch.cat(actuals).numpy()
 
 
-# Part 2: is it any good? Other predictors, each a module from windows [batch, time, 1] to next
-# values [batch, 1], as SimpleRNN is; and what is measured for all of them alike.
+# Part 2: is it any good? Other predictors, each a module from windows [batch, time, 1] to the next
+# values [batch, 1], as SimpleRNN is; and measurements that are the same for all of them.
 
 
 def fit(model, train_data, test_data, epochs, batch_size=32, learning_rate=0.001,
@@ -191,27 +204,29 @@ def fit(model, train_data, test_data, epochs, batch_size=32, learning_rate=0.001
 
     Two lists, a number per finished epoch each: the mean loss of the batches during the epoch, and
     the mean squared error on `test_data` after it. `schedule` is "constant", or "onecycle" (Smith,
-    2018): the learning rate rises to `learning_rate`, then falls to almost nothing, in
-    `planned_epochs`, by default `epochs`. Raises as `train_model`.
+    2018): the learning rate rises to `learning_rate`, then falls to almost nothing. The cycle takes
+    `epochs`, unless it was planned for more, `planned_epochs`. Raises as `train_model`.
     """
-    train_loader = DataLoader(train_data, batch_size, shuffle=True)  # new batches every epoch
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    train_loader = DataLoader(train_data, batch_size=batch_size, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)  # a kind of gradient descent
     scheduler = None
     if schedule == "onecycle":
-        steps = (planned_epochs or epochs) * len(train_loader)
-        scheduler = OneCycleLR(optimizer, learning_rate, steps, cycle_momentum=False)
+        total_steps = (planned_epochs or epochs) * len(train_loader)
+        scheduler = OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps,
+                               cycle_momentum=False)
     windows, targets = test_data.tensors
     test_losses = []
 
     def measure_test_loss():
-        # In pieces of 1,000, not through a DataLoader: that would draw a random number each time.
+        # In pieces of 1,000, but not through a DataLoader, because each pass through one draws a
+        # random number, and then the next epochs would shuffle differently.
         pieces = zip(windows.split(1000), targets.split(1000))
         predictions, actuals = evaluate_model(model, pieces, device)
         test_losses.append(float(mean_squared(predictions - actuals)))
 
     losses = train_model(model, train_loader, nn.MSELoss(), optimizer, device, epochs, scheduler,
                          max_grad_norm, measure_test_loss)
-    return losses, test_losses
+    return losses, test_losses[: len(losses)]
 
 
 def mean_squared(errors, axis=None):
@@ -228,11 +243,14 @@ class Persistence(nn.Module):
 
 
 def linear_regression(train_data):
-    """A weighted sum of the window plus a constant, fitted by least squares: AR(seq_length)."""
+    """A weighted sum of the window plus a constant, fitted by least squares.
+
+    Statistics calls it an autoregression of order seq_length, AR(20). It is solved exactly.
+    """
     windows, targets = train_data.tensors
     design = torch.cat([windows.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
-    # In 64 bits, because neighbouring values are nearly equal; and by "gelsd", because two values
-    # of a sine determine all others, so that many weights are equally good.
+    # In 64 bits, because neighbouring values are nearly equal; by the method "gelsd", because two
+    # neighbouring values of a sine determine all others, so that many weights are equally good.
     solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
     layer = nn.Linear(windows.size(1), 1)
     layer.weight = nn.Parameter(solution[:-1].T.float())  # (1, time)
@@ -253,9 +271,9 @@ def mlp(seq_length, hidden_size):
 def long_windows(train_data, test_data, seq_length):
     """The `seq_length` values before every target of the test part, a tensor [n, time, 1].
 
-    They are fewer where the series begins later: as many as the first target has before it. An RNN
-    reads windows of any length. A longer one is the same as carrying the hidden state over from
-    one window to the next, in place of beginning each at h_0 = 0.
+    The windows are shorter if the first target has fewer values before it. An RNN reads windows of
+    any length. Reading a long one is the same as reading several short ones that lie end to end,
+    with the hidden state carried over from each to the next in place of a new start at h_0 = 0.
     """
     first_window = train_data.tensors[0][0]  # (time, 1)
     series = torch.cat([first_window, train_data.tensors[1], test_data.tensors[1]])  # (all, 1)
@@ -288,10 +306,10 @@ def forecast(model, windows, steps, device):
 
 
 def errors_ahead(model, windows, targets, steps, n_windows, device):
-    """Prediction minus truth 1 ... `steps` steps after windows of the test part, [m, steps].
+    """The errors of forecasts in the test part, prediction minus truth, an array [m, steps].
 
-    `windows` [n, time, 1] and `targets` [n, 1] are in order. The m windows, at most `n_windows`,
-    are spread evenly over those that have `steps` true values after them.
+    `windows` [n, time, 1] and their `targets` [n, 1] follow each other in time. m of the windows,
+    at most `n_windows`, begin a forecast. They are spread evenly over those with `steps` targets.
     """
     n_possible = len(targets) - steps + 1
     starts = np.linspace(0, n_possible - 1, min(n_windows, n_possible), dtype=int)
@@ -300,25 +318,29 @@ def errors_ahead(model, windows, targets, steps, n_windows, device):
 
 
 def compare(predictors, targets, steps, batch_size, device):
-    """What `predictors` make of the n targets [n, 1] of the test part, a dict.
+    """How well `predictors` do on the n targets [n, 1] of the test part, a dict of results.
 
-    `predictors` are pairs (module, windows [n, time, 1]) by name. All values are float32 in the
-    unit of the training, which is `mean` + `scale` * value in the series' own unit.
+    `predictors` are pairs (module, windows [n, time, 1]) by name. Values are in the unit of the
+    training, in which a series of your own has mean 0 and standard deviation 1; in its own unit
+    they are mean + scale * value.
 
         "actuals"     the true values, an array [n, 1]
-        "one_step"    by name, the predictions one step after true windows, arrays [n, 1]
-        "test_mse"    by name, the mean of (one_step - actuals)^2, a float
-        "errors"      by name, prediction minus truth 1 ... `steps` steps ahead, arrays [m, steps],
-                      from m windows, at most 200, the same for all predictors
+        "one_step"    the predictions of all targets, arrays [n, 1] by name
+        "test_mse"    the means of (one_step - actuals)^2, floats by name
+        "errors"      prediction minus truth 1 ... `steps` steps ahead, arrays [m, steps] by name;
+                      the m forecasts, at most 200, begin at the same places for all
 
     `main` returns these, and:
 
         "model"       the trained SimpleRNN
-        "mean", "scale"   of the unit above, floats; 0 and 1 for the sine
+        "mean", "scale"   floats, see above; 0 and 1 for the sine
         "window"      the first test window, an array [seq_length, 1]
         "many_steps"  the RNN's forecast from that window, an array [min(200, n)]
-        "losses"      lists of a number per epoch: "RNN, training", "RNN, test", "MLP, training"
-                      and "MLP, test", the MLP's only if it is among the predictors
+        "losses"      lists with a number per epoch: "RNN, training", "RNN, test", "MLP, training"
+                      and "MLP, test", the last two only if the MLP is among the predictors
+        "ahead"       with --ahead: the next values and their bands, an array [steps, 3] as in
+                      `next_values`, but in the series' own unit
+        "ahead_by", "ahead_share"   the predictor's name, and the share of the band
     """
     results = {"actuals": targets.numpy(), "one_step": {}, "test_mse": {}, "errors": {}}
     for name, (module, windows) in predictors.items():
@@ -332,40 +354,45 @@ def compare(predictors, targets, steps, batch_size, device):
 
 
 def standard_errors_behind(results):
-    """By how many standard errors each predictor is behind the best one step ahead, by name.
+    """By how many standard errors each predictor is behind the best one step ahead, floats by name.
 
-    The differences between the squared errors of two predictors resemble their neighbours, so n of
-    them tell less than n independent ones would. We therefore average them over ten consecutive
-    stretches of the test part and take the ten means as independent: their mean over its standard
-    error, which is their standard deviation / sqrt(10) (after Diebold and Mariano, 1995). Floats;
-    the best has 0, and all have NaN where there are fewer than 20 test values.
+    1. At each test value, take the difference of the squared errors of the two predictors.
+    2. Average the differences over ten consecutive stretches of the test part. Neighbouring
+       differences resemble each other, but the ten means hardly do.
+    3. Divide the mean of the ten by its standard error, their standard deviation / sqrt(10).
+
+    Diebold and Mariano (1995) compare forecasts in this way. The best predictor has 0. All have NaN
+    if there are fewer than 20 test values.
     """
-    best = min(results["test_mse"], key=results["test_mse"].get)
     actuals = results["actuals"]
+    if len(actuals) < 20:
+        return dict.fromkeys(results["one_step"], np.nan)
+    best = min(results["test_mse"], key=results["test_mse"].get)
     best_squares = np.square(results["one_step"][best] - actuals, dtype=np.float64)  # (n, 1)
     behind = {}
     for name, predictions in results["one_step"].items():
-        behind[name] = np.nan
-        if len(actuals) >= 20:
-            squares = np.square(predictions - actuals, dtype=np.float64)  # (n, 1)
-            stretches = np.array_split(squares - best_squares, 10)
-            means = np.array([stretch.mean() for stretch in stretches])
-            standard_error = means.std(ddof=1) / np.sqrt(10)
-            if standard_error > 0:
-                behind[name] = means.mean() / standard_error
-            else:  # the same difference in all ten stretches: none at all, or beyond doubt
-                behind[name] = np.inf if means.any() else 0.0
+        squares = np.square(predictions - actuals, dtype=np.float64)  # (n, 1)
+        stretches = np.array_split(squares - best_squares, 10)
+        means = np.array([stretch.mean() for stretch in stretches])
+        standard_error = means.std(ddof=1) / np.sqrt(10)
+        if standard_error > 0:
+            behind[name] = means.mean() / standard_error
+        else:  # the same difference in all ten stretches: none at all, or beyond doubt
+            behind[name] = np.inf if means.any() else 0.0
     return behind
 
 
 def next_values(predictors, targets, steps, device):
     """The next `steps` values after the last target: (values [steps, 3], name, share).
 
-    They come from the predictor of this name, whose errors 1 ... `steps` steps ahead were the least
-    on the test part. A row has the prediction, and the ends of a band that is meant to hold the
-    true value in this `share` of cases, 0.9 if there are errors enough. At each step the band takes
-    the r-th smallest and the r-th largest of the m errors made so many steps ahead (split
-    conformal prediction), r = floor(0.05 (m + 1)) or 1. With m < 9 its ends are NaN.
+    The predictor of this name had the least squared errors 1 ... `steps` steps ahead on the test
+    part. A row of the values has its prediction, and the two ends of a band that is meant to hold
+    the true value in this share of cases: 0.9 or a little more. The band consists of the errors
+    that the predictor made so many steps ahead on the test part. With 199 errors in order of size,
+    it reaches from prediction - 10th largest to prediction - 10th smallest; with m of them, it is
+    not the 10th but the one at (m + 1) / 20, rounded down, at least the first (split conformal
+    prediction). With fewer than 19 errors the share is below 0.9; with fewer than 9 there is no
+    band, but NaN.
     """
     errors = {}
     for name, (module, windows) in predictors.items():
@@ -392,9 +419,9 @@ MISSING = ["", ".", "..", "-", "NA", "N/A", "#N/A", "NaN", "null", "?"]  # marks
 def read_rows(path):
     """The rows of a text file, lists of cells, and the character between cells: (rows, separator).
 
-    The encoding is UTF-8, or UTF-16 with its mark, or else GB18030, which Excel writes in China.
-    The separator is a tab or else a semicolon, if it stands outside quotes in nearly every row,
-    and else a comma. Raises ValueError.
+    The encoding is UTF-16 if the file begins with that mark, else UTF-8, or else GB18030, which
+    Excel writes in China. The separator is a tab or else a semicolon, if it stands outside quotes
+    in nearly every row that has a separator, and else a comma. Raises ValueError.
     """
     try:
         content = Path(path).read_bytes()
@@ -407,8 +434,9 @@ def read_rows(path):
         text = content.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("gb18030", errors="replace")
+    lines = re.sub('"[^"]*"', "", text).splitlines()
+    lines = [line for line in lines if re.search("[\t;,]", line)]
     separator = ","
-    lines = [line for line in re.sub('"[^"]*"', "", text).splitlines() if line.strip()]
     for mark in (";", "\t"):
         if sum(mark in line for line in lines) > 0.75 * len(lines):
             separator = mark
@@ -425,32 +453,37 @@ def read_rows(path):
 def to_number(cell, separator):
     """The number in a cell, a float; None if there is something else.
 
-    Between commas as separators, 1,234.5 is a number; between others, 1.234,5 and 1234.5 are.
+    In a file with commas as separators, "1,234.5" is a number, and "1.234,5" is none. In others,
+    1.234,5 and 1234.5 are numbers.
     """
     if separator != "," and "," in cell:
         cell = cell.translate(str.maketrans(",.", ".,"))
-    if re.fullmatch(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", cell):
+    if re.fullmatch(r"[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?", cell):
         cell = cell.replace(",", "")
     if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", cell):
         return None
     return float(cell)
 
 
-def find_column(rows, separator, column):
+def find_column(rows, column):
     """Which column is meant: (place in a row, first row below the heading, number of columns).
 
     `column` is a heading, or a number from 1 on, or None for the last one. Raises ValueError.
     """
-    widths = [len(row) for row in rows if any(row)]
-    if not widths:
-        raise ValueError("there is nothing in it")
-    width = statistics.mode(widths)
+    filled = [row for row in rows if any(row)]
+    if not filled:
+        raise ValueError("the file is empty")
+    width = statistics.mode(len(row) for row in filled)
     if column is None:
         return width - 1, 0, width
-    for number, row in enumerate(rows[:20]):
-        others = [cell for cell in row if cell != column and to_number(cell, separator) is not None]
-        if row.count(column) == 1 and not (column.isdecimal() and others):
-            return row.index(column), number + 1, width
+    # Where a heading is a number, words stand beside it in the first row: other rows are data.
+    words = [cell for cell in filled[0] if cell and not re.search("[0-9]", cell)]
+    above = filled[:20]
+    if column.isdecimal():
+        above = filled[:1] if words else []
+    for row in above:
+        if row.count(column) == 1:
+            return row.index(column), rows.index(row) + 1, width
     if column.isdecimal() and 1 <= int(column) <= width:
         return int(column) - 1, 0, width
     headings = next(row for row in rows if len(row) == width)
@@ -459,7 +492,7 @@ def find_column(rows, separator, column):
 
 
 def load_series(path, column=None, drop_missing=False, newest_first=False):
-    """One column of a text file, a float64 array [time], the oldest value first; prints it.
+    """One column of a text file, a float64 array [time]; prints what was read.
 
     `column` is as in `find_column`. Rows above the first number, at most ten, are headings, and
     rows below the last are notes. A row without a number in between is an error, unless its cell
@@ -467,7 +500,7 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     Raises ValueError.
     """
     rows, separator = read_rows(path)
-    place, start, width = find_column(rows, separator, column)
+    place, start, width = find_column(rows, column)
     cells = [row[place] if place < len(row) else "" for row in rows]
     numbers = [to_number(cell, separator) for cell in cells]
     found = [n for n in range(start, len(rows)) if numbers[n] is not None]
@@ -492,34 +525,41 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
         raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number; such rows "
                          f"between numbers: {len(gaps)}; {advice}")
 
+    marked = [cells[n] for n in found if re.search("[.,]", cells[n])]
+    thousands = [cell for cell in marked if re.fullmatch("[-+]?[0-9]{1,3}[.,][0-9]{3}", cell)]
+    if separator != "," and 0 < len(marked) < len(found) and marked == thousands:
+        raise ValueError(f"{name}: {marked[0]!r:.42} may have thousands or decimals, since other "
+                         "rows have neither; write all numbers alike, such as 1234 or 1,2340")
+
     if newest_first:
         found.reverse()
+    values = np.array([numbers[n] for n in found])
     ends = [f"{cells[n]} (row {n + 1}, {rows[n][0]!r:.42})" for n in (found[0], found[-1])]
-    smallest = cells[min(found, key=numbers.__getitem__)]
-    largest = cells[max(found, key=numbers.__getitem__)]
-    show(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
+    smallest = cells[found[values.argmin()]]
+    largest = cells[found[values.argmax()]]
+    print_safely(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
          f"smallest {smallest}, largest {largest}.")
     if gaps:
         print(f"Rows left out between numbers, as if no time passed there: {len(gaps)}.")
     notes = [row for row in rows[last + 1 :] if any(row)]
     if notes:
         print(f"Rows left out below the last number, as notes: {len(notes)}.")
-    return np.array([numbers[n] for n in found])
+    return values
 
 
-def has_decimal_commas(path):
-    """Whether every row of a file is like 503,11, which may be one number or two columns."""
+def may_have_decimal_commas(path):
+    """Whether the rows of a file are like 503,11, which may be one number or two columns."""
     rows, separator = read_rows(path)
-    lines = [separator.join(row) for row in rows if any(row)]
-    return all(re.fullmatch("[-+]?[0-9]+,[0-9]+", line) for line in lines)
+    long_rows = [row for row in rows if len(row) > 1]
+    alike = [row for row in long_rows if re.fullmatch("[-+]?[0-9]+,[0-9]+", separator.join(row))]
+    return len(alike) > 0 and len(alike) == len(long_rows)
 
 
 def scale_series(series, seq_length):
-    """A series [time] in samples of mean 0 and standard deviation 1: (train_data, test_data, mean,
-    scale); prints how many there are.
+    """Samples of a scaled series [time]: (train_data, test_data, mean, scale); prints how many.
 
-    Mean and scale, two floats, are those of the values that train, because those of the whole
-    series would tell the training about its future. Raises ValueError.
+    (series - mean) / scale has mean 0 and standard deviation 1 over the values that train. The test
+    part has no say in it, because that would tell the training about its future. Raises ValueError.
     """
     n_train = count_training_samples(len(series), seq_length)
     past, future = np.split(series, [seq_length + n_train])
@@ -535,18 +575,17 @@ def scale_series(series, seq_length):
     return train_data, test_data, mean, scale
 
 
-def show(text):
-    """Print `text`; what the console cannot print of it is printed as its code."""
+def print_safely(text):
+    """Print `text`, and a code for each character that this console does not have."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, errors="backslashreplace").decode(encoding))
 
 
-# Part 4: the table and the picture. Both are in the series' own unit, but for the MSE, which is
-# the loss that training makes small, in the unit of the training.
+# Part 4: the table and the picture, from the results that `compare` describes.
 
 
 def report(results, noise=0):
-    """Print the table of `results`, which `compare` describes; `noise` is that of the sine."""
+    """The table of `results`, printed; `noise` is the standard deviation of the sine's noise."""
     test_mse = results["test_mse"]
     best = min(test_mse, key=test_mse.get)
     behind = standard_errors_behind(results)
@@ -560,7 +599,11 @@ def report(results, noise=0):
     for name, mse in test_mse.items():
         rmse = results["scale"] * np.sqrt(mean_squared(results["errors"][name], axis=0))
         columns = "".join(f"{rmse[steps - 1]:10.2g}" for steps in horizons)
-        verdict = "best" if name == best else f"{behind[name]:.1f}"
+        verdict = f"{behind[name]:.1f}"
+        if name == best:
+            verdict = "best"
+        elif n_test < 20:
+            verdict = "-"
         print(f"{name:17s}{mse:12.3e}{columns}{verdict:>18s}")
     if noise > 0:
         print(f"{'noise variance':17s}{noise**2:12.3e}   no predictor is below it on average")
@@ -578,23 +621,29 @@ def report(results, noise=0):
 
 
 def report_ahead(results):
-    """Print the next values of `results` and their bands, in the series' own unit."""
+    """The next values of `results` and their bands, printed in the series' own unit."""
     ahead = results["ahead"]
     print(f"The next {len(ahead)} values, by the predictor whose errors so many steps ahead were "
           f"the least: {results['ahead_by']}.")
     if np.isnan(ahead).any():
         print("The test part is too short for a band.")
     else:
-        print(f"Each band is meant to hold {results['ahead_share']:.0%} of true values.")
-    digits = int(np.floor(np.log10(results["scale"])))  # of the standard deviation, less one
-    decimals = max(0, 3 - digits)
+        print(f"A band is meant to hold the true value in {results['ahead_share']:.0%} of cases.")
+    if len(results["actuals"]) < 20 * len(ahead) and not np.isnan(ahead).any():
+        print("For the last steps it is likely too narrow, because errors so many steps ahead "
+              "overlap.")
+    # So many decimals that the standard deviation would be written with four digits.
+    decimals = max(0, 3 - int(np.floor(np.log10(results["scale"]))))
     print(" step      prediction             low            high")
     for step, (prediction, low, high) in enumerate(ahead, start=1):
         print(f"{step:5d}{prediction:16.{decimals}f}{low:16.{decimals}f}{high:16.{decimals}f}")
 
 
 def draw_results(results):
-    """A figure of `results`, which `compare` describes: four panels in the series' own unit."""
+    """A figure of `results`, which `compare` describes, in four panels.
+
+    The losses are in the unit of the training, all else is in the series' own unit.
+    """
     mean, scale = results["mean"], results["scale"]
     actuals = mean + scale * results["actuals"][:, 0]  # (n,)
     one_step = mean + scale * results["one_step"]["RNN"][:, 0]  # (n,)
@@ -676,7 +725,7 @@ CHINESE_LABELS = {
 
 
 def label_in_chinese(figure):
-    """Translate the labels of a finished figure, or say that no Chinese font is installed."""
+    """The labels of a finished figure, translated if a Chinese font is installed."""
     installed = sorted(font_manager.findSystemFonts())
     fonts = [file for name in CHINESE_FONTS for file in installed
              if Path(file).name.lower().startswith(name)]
@@ -710,18 +759,17 @@ def positive_number(text):
 
 def working_device(text):
     """The torch.device of this name; "auto" is CUDA where it works. Raises ArgumentTypeError."""
-    names = [text]
+    name = text
     if text == "auto":
-        names = ["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"]
-    for name in names:
-        try:
-            torch.ones(1, device=name).add(1).item()
-            break
-        except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
-            sentence = f"nothing can be computed on {name!r} here"
-            if name == text:
-                raise argparse.ArgumentTypeError(sentence) from None
-            print(f"auto: {sentence}, so the CPU is used")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=name).add(1).item()
+    except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
+        sentence = f"nothing can be computed on {name!r} here"
+        if text != "auto":
+            raise argparse.ArgumentTypeError(sentence) from None
+        print(f"auto: {sentence}, so the CPU is used")
+        name = "cpu"
     return torch.device(name)
 
 
@@ -786,8 +834,8 @@ def load_data(args):
         if args.n_samples is not None or args.noise is not None:
             raise ValueError("--n-samples and --noise belong to the sine, not to --series FILE")
         series = load_series(args.series, args.column, args.drop_missing, args.newest_first)
-        if args.column is None and has_decimal_commas(args.series):
-            raise ValueError("every row is like 503,11: if that is one number, write 503.11; if "
+        if args.column is None and may_have_decimal_commas(args.series):
+            raise ValueError("the rows are like 503,11: if that is one number, write 503.11; if "
                              "these are two columns, choose one by --column")
         train_data, test_data, mean, scale = scale_series(series, args.seq_length)
     if args.ahead is not None and args.ahead > len(test_data):
@@ -796,9 +844,9 @@ def load_data(args):
 
 
 def main(argv=None):
-    """Do all that the flags `argv`, a list, say: by default those of the command line.
+    """The results of a whole run, a dict that `compare` describes.
 
-    Returns the results, a dict that `compare` describes.
+    `argv` is a list of flags, by default those of the command line.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
@@ -843,7 +891,7 @@ def main(argv=None):
     if mlp_losses:
         all_losses.update({"MLP, training": mlp_losses, "MLP, test": mlp_test_losses})
     else:
-        print("The MLP has not finished one epoch, so it is left out.")
+        print("The MLP is left out, because its training did not succeed.")
         del predictors["MLP"]
     steps = max(1, min(64, len(targets) // 2))
     results = compare(predictors, targets, steps, args.batch_size, args.device)
@@ -865,7 +913,7 @@ def main(argv=None):
     if args.lang == "zh":
         label_in_chinese(figure)
     figure.savefig(args.output)
-    show(f"Picture: {args.output}")
+    print_safely(f"Picture: {args.output}")
     if not args.no_show:
         plt.show()
     plt.close(figure)

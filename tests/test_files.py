@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import TESTS
 
 import rnn_sine
@@ -47,7 +46,7 @@ def test_a_file_is_read_as_people_have_it(tmp_path, rows, encoding, newline):
 
 
 @pytest.mark.parametrize("cell, separator, number", [
-    ("1,234.5", ",", 1234.5), ("-1,234,567", ",", -1234567), ("+.5", ",", 0.5), ("7.", ",", 7), ("2e-3", ",", 0.002),
+    ("1,234.5", ",", 1234.5), ("0,123", ",", None), ("-1,234,567", ",", -1234567), ("+.5", ",", 0.5), ("7.", ",", 7), ("2e-3", ",", 0.002),
     ("63,96", ",", None), ("1234,567", ",", None), ("12,34,567", ",", None), (",5", ",", None),
     ("548,76", ";", 548.76), ("1.234,56", ";", 1234.56), ("548.76", ";", 548.76), ("1.234", "\t", 1.234),
     ("1.234.567,8", "\t", 1234567.8), ("1.234.567", ";", None), ("1,234.5", ";", None), ("1,234,567", ";", None),
@@ -72,9 +71,17 @@ def test_a_column_is_counted_from_the_left_also_where_rows_are_longer(tmp_path):
     assert rnn_sine.load_series(write(tmp_path, rows))[:3].tolist() == [50, 51, 52]
 
 
-def test_a_heading_that_is_a_number_comes_before_the_number_of_a_column(tmp_path):
-    path = write(tmp_path, ["Mon,2,x"] + [f"Tue,{n},{n + 30}" for n in range(20)])
-    assert rnn_sine.load_series(path, "2")[0] == 0
+@pytest.mark.parametrize("heading, column, first", [
+    ("city,2,x", "2", 0), ("year,2019,2020", "2020", 30), ("Berlin,99,99", "2", 99), ("2020-01-01,7,9", "2", 7),
+])  # fmt: skip
+def test_a_heading_that_is_a_number_stands_beside_a_word_in_the_first_row(tmp_path, heading, column, first):
+    path = write(tmp_path, [heading] + [f"2020-02-{n:02d},{n},{n + 30}" for n in range(20)])
+    assert rnn_sine.load_series(path, column)[0] == first
+
+
+def test_notes_do_not_decide_which_separator_a_file_has(tmp_path):
+    path = write(tmp_path, ["Datum;Wert"] + comma(dated(separator=";")) + ["eine Notiz"] * 30)
+    assert rnn_sine.load_series(path).tolist() == NUMBERS
 
 
 def test_what_was_read_is_printed(tmp_path, capsys):
@@ -104,8 +111,8 @@ def test_rows_without_a_value_are_left_out_only_where_that_is_asked_for(tmp_path
 
 
 BAD_FILES = {
-    "too few values": ("1\n2\n", "2 values are too few to train"), "nothing": ("", "nothing in it"),
-    "blank rows": ("\n\n", "nothing in it"), "words": ("one\n" * 99, "row 2 has 'one'.*--column"),
+    "too few values": ("1\n2\n", "2 values are too few to train"), "nothing": ("", "the file is empty"),
+    "blank rows": ("\n\n", "the file is empty"), "words": ("one\n" * 99, "row 2 has 'one'.*--column"),
     "two in a cell": ("1 2\n" * 99, "row 2 has '1 2'"), "constant": ("0.1\n" * 99, "the first 83 values.* no scale"),
     "huge": ("1\n1e200\n" * 99, "no scale"), "nan": ("1\n2\n" * 49 + "nan\n1\n", "row 99 has 'nan'"),
     "infinite": ("1\n-inf\n" * 99, "row 2 has '-inf'.*: 98; correct"), "beyond float64": ("1\n1e999\n" * 99, "to inf, .* no scale"),
@@ -117,6 +124,8 @@ BAD_FILES = {
     "a quote within": ('1,2\n3,"4" 5\n' * 99, "row 2 cannot be read"),
     "eleven headings": ("a heading\n" * 11 + "1\n2\n" * 99, "row 2 has 'a heading'"),
     "a workbook": ("PK\x03\x04" + "1\n2\n" * 99, "workbook"), "two whole numbers": ("503,11\n547,39\n" * 99, "503.11"),
+    "under a heading": ("value\n" + "503,11\n547,39\n" * 99, "503.11"),
+    "thousands or decimals": ("a;1.000\nb;999\n" * 99, "column 2 of 2: '1.000' may have thousands or"),
     "a long cell": ("1\n" + "x" * 3000 + "\n2\n" * 99, "row 2 has 'x{41}, which"),
     "a longer cell": ("1\n" + "x" * 300_000 + "\n2\n" * 99, "row 2 cannot be read"),
     "test beyond float32": ("1\n2\n" * 49 + "1e60\n", "value 99 is .*, which is no finite 32-bit"),
@@ -229,4 +238,3 @@ def test_a_sine_goes_on(run_tiny):
     step = 10 * np.pi / 124
     expected = [np.sin(10 * np.pi + step), np.sin(10 * np.pi + 2 * step)]
     assert results["ahead"][:, 0] == pytest.approx(expected, abs=1e-5)
-    assert torch.is_tensor(next(results["model"].parameters()))

@@ -69,6 +69,11 @@ def test_a_flag_changes_the_training_as_it_changes_a_plain_loop(run_tiny, settin
     assert results["losses"]["RNN, test"][-1] == pytest.approx(test_loss, rel=1e-4)
 
 
+def test_an_array_that_is_turned_around_is_cut_too():
+    train_data, _ = rnn_sine.make_windows(np.arange(30)[::-1], 2)
+    assert train_data.tensors[0][0].flatten().tolist() == [29, 28]
+
+
 def train_on_one_batch(criterion, epochs, after_epoch=None):
     """Train a small network on one batch again and again: (model, losses)."""
     torch.manual_seed(0)
@@ -132,7 +137,7 @@ def test_fit_measures_the_test_loss_without_switching_a_students_dropout_off():
 def test_a_training_stopped_early_keeps_the_learning_rates_that_were_planned(monkeypatch):
     train_data, test_data = rnn_sine.generate_data(40, 5)
     steps = []
-    monkeypatch.setattr(rnn_sine, "OneCycleLR", lambda optimizer, rate, total, **_: steps.append(total))
+    monkeypatch.setattr(rnn_sine, "OneCycleLR", lambda optimizer, total_steps, **_: steps.append(total_steps))
     for planned_epochs in (None, 30):
         rnn_sine.fit(rnn_sine.mlp(5, 4), train_data, test_data, 3, batch_size=16, schedule="onecycle",
                      planned_epochs=planned_epochs)
