@@ -507,8 +507,9 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     first = found[0] if found else len(rows)
     last = found[-1] if found else len(rows)
 
-    headings = [cell for cell in cells[max(0, start - 1) : first] if cell]
     name = f"column {place + 1} of {width}"
+    whole = [row for row in rows[max(0, start - 1) : first] if len(row) == width]
+    headings = [row[place] for row in whole if row[place]]
     if headings:
         name = f"{name} {headings[0]!r:.42}"
     above = [row for row in rows[start:first] if any(row) and not row[0].startswith("#")]
@@ -538,7 +539,7 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     smallest = cells[found[values.argmin()]]
     largest = cells[found[values.argmax()]]
     print_safely(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
-         f"smallest {smallest}, largest {largest}.")
+                 f"smallest {smallest}, largest {largest}.")
     if gaps:
         print(f"Rows left out between numbers, as if no time passed there: {len(gaps)}.")
     notes = [row for row in rows[last + 1 :] if any(row)]
@@ -598,7 +599,7 @@ def report(results, noise=0):
     print(f"{'predictor':17s}    one step{columns}   behind the best")
     for name, mse in test_mse.items():
         rmse = results["scale"] * np.sqrt(mean_squared(results["errors"][name], axis=0))
-        columns = "".join(f"{rmse[steps - 1]:10.2g}" for steps in horizons)
+        columns = "".join(f"{rmse[steps - 1]:10.3g}" for steps in horizons)
         verdict = f"{behind[name]:.1f}"
         if name == best:
             verdict = "best"
@@ -623,8 +624,8 @@ def report(results, noise=0):
 def report_ahead(results):
     """The next values of `results` and their bands, printed in the series' own unit."""
     ahead = results["ahead"]
-    print(f"The next {len(ahead)} values, by the predictor whose errors so many steps ahead were "
-          f"the least: {results['ahead_by']}.")
+    print(f"Next values: {len(ahead)}, by the predictor with the least errors so many steps ahead "
+          f"on the test part: {results['ahead_by']}.")
     if np.isnan(ahead).any():
         print("The test part is too short for a band.")
     else:

@@ -235,17 +235,17 @@ def measure_season(seed, share):
         data = season(seed, period)
         best = mse(data[2], data[1].tensors[1])
         linear = test_mse(rnn_sine.linear_regression(data[0]), data)
-        found["season: test MSE / best possible", f"period {period}", "linear regression"] = linear / best
-        found["season: test MSE / best possible", f"period {period}", "mean"] = mse(0 * data[2], data[1].tensors[1]) / best
+        found["season: test MSE / best possible", f"T = {period}", "linear regression"] = linear / best
+        found["season: test MSE / best possible", f"T = {period}", "mean"] = mse(0 * data[2], data[1].tensors[1]) / best
         for kind in ("MLP", "RNN", "GRU", "LSTM"):
             error = test_mse(train_best("season", kind, data, seed, share), data)
-            found["season: test MSE / best possible", f"period {period}", kind] = error / best
+            found["season: test MSE / best possible", f"T = {period}", kind] = error / best
         if period < 96:
             for kind in ("RNN", "LSTM"):
                 losses = train(kind, data, seed, epochs=60, share=share, max_grad_norm=0.1)[1]
                 epochs = [epoch for epoch, loss in enumerate(losses, start=1) if loss < 1.1 * linear]
                 found["season: epochs until a tenth above linear regression (100: more than 60)",
-                      f"period {period}", kind] = min(epochs, default=100)
+                      f"T = {period}", kind] = min(epochs, default=100)
     return found
 
 
@@ -449,22 +449,54 @@ def collect(first_seed, n_seeds):
     return figures
 
 
-def cell(table, column, values):
-    """A figure in words: the mean of shares, else the median, its range, and how many ratios are below 1."""
-    if "means" in table:
-        return f"{column} {np.mean(values):.3f}"
-    text = f"{column} {np.median(values):.3g} [{min(values):.3g} to {max(values):.3g}]"
-    if "/" in column:
-        text += f" below 1 in {sum(value < 1 for value in values)} of {len(values)}"
-    return text
+def number(value):
+    """A figure: a ratio near 1 in three decimals, others in two or three significant digits."""
+    if value == round(value):
+        return f"{value:.0f}"
+    if 0.1 <= abs(value) < 2:
+        return f"{value:.3f}"
+    if 2 <= abs(value) < 100:
+        return f"{value:.3g}"
+    return f"{value:.2g}"
+
+
+def spread(values):
+    """The median of some seeds, and the smallest and the largest."""
+    if min(values) == max(values):
+        return number(values[0])
+    return f"{number(np.median(values))} ({number(min(values))}–{number(max(values))})"
+
+
+def print_table(title, rows):
+    """A table of Markdown: the mean of shares, the median of many columns, else the median and the range."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    print(f"\n{title}\n\n| | " + " | ".join(columns) + " |\n|" + "---|" * (len(columns) + 1))
+    for row, cells in rows.items():
+        texts = []
+        for column in columns:
+            values = cells.get(column, [])
+            if not values:
+                texts.append("")
+            elif "means" in title:
+                texts.append(f"{np.mean(values):.2f}")
+            elif len(columns) > 7:
+                texts.append(number(np.median(values)))
+            else:
+                texts.append(spread(values))
+        print(f"| {row} | " + " | ".join(texts) + " |")
 
 
 def print_tables(figures):
-    """Print every figure, a line for each row of a table."""
-    for table, rows in figures.items():
-        print(f"\n{table}")
-        for row, columns in rows.items():
-            print(f"  {row}: " + "; ".join(cell(table, column, values) for column, values in columns.items()))
+    """Print every figure in tables of Markdown, as the evidence page has them; ratios have a row each."""
+    for title, rows in figures.items():
+        if "ratio" in title:
+            print(f"\n{title}\n\n| | ratio | below 1 |\n|---|---|---|")
+            for row, cells in rows.items():
+                for column, values in cells.items():
+                    below = sum(value < 1 for value in values)
+                    print(f"| {row}: {column} | {spread(values)} | {below} of {len(values)} |")
+        else:
+            print_table(title, rows)
 
 
 MARKS = {"persistence": ("v", "darkgray"), "linear regression": ("s", "tab:green"), "MLP": ("D", "tab:orange"),
@@ -477,9 +509,11 @@ def draw_strip(ax, title, columns, unit, limits):
     for height, (name, values) in enumerate(columns.items()):
         marker, color = MARKS[name]
         ax.plot([max(min(values), limits[0]), min(max(values), limits[1])], [height, height], color=color, linewidth=3)
-        ax.plot(np.clip(np.median(values), limits[0], limits[1]), height, marker=marker, color=color, markersize=9)
+        if np.median(values) < limits[1]:
+            ax.plot(np.median(values), height, marker=marker, color=color, markersize=9)
         if max(values) > limits[1]:
-            ax.annotate(f"to {max(values):.2g}", (limits[1], height), ha="right", va="bottom")
+            words = f"median {np.median(values):.2g}, up to {max(values):.2g} "
+            ax.annotate(words, (limits[1], height), ha="right", va="bottom")
     ax.axvline(1, color="black", linestyle=":")
     ax.set(title=title, xlabel=unit, xscale="log", xlim=limits, ylim=(len(columns) - 0.5, -0.5))
     ax.set_yticks(range(len(columns)), list(columns))
@@ -507,10 +541,10 @@ def draw(figures, path):
         five = {name: sunspots[row]["MSE / AR(20)"] for name, row in zip(MARKS, rows)}
         strips = [("Clean sine", series["clean sine"], "test MSE / variance", (1e-16, 30)),
                   ("Logistic map", series["logistic map"], "test MSE / variance", (1e-16, 30)),
-                  ("Noisy sine", series["noisy sine"], "test MSE / best possible", (0.8, 15)),
-                  ("Pairs, windows of 2, one unit", ratios["window 2, 1 units"], "test MSE / best possible", (0.8, 15)),
-                  ("Season of 12", series["season"], "test MSE / best possible", (0.8, 15)),
-                  ("Sunspots", five, "MSE / that of linear regression", (0.8, 15))]
+                  ("Noisy sine", series["noisy sine"], "test MSE / best possible", (0.65, 15)),
+                  ("Pairs, windows of 2, one unit", ratios["window 2, 1 units"], "test MSE / best possible", (0.65, 15)),
+                  ("Season of 12", series["season"], "test MSE / best possible", (0.65, 15)),
+                  ("Sunspots", five, "MSE / that of linear regression", (0.65, 15))]
         for place, (title, columns, unit, limits) in enumerate(strips):
             columns = {name: columns[name] for name in list(MARKS)[:5]}
             draw_strip(figure.add_subplot(grid[2 * place : 2 * place + 2, 0]), title, columns, unit, limits)
@@ -526,12 +560,13 @@ def draw(figures, path):
 
         ratios = figures["season: test MSE / best possible"]
         for name in ("linear regression", "MLP", "RNN", "GRU", "LSTM"):
-            draw_curve(panels[1], name, PERIODS, [ratios[f"period {n}"][name] for n in PERIODS])
+            draw_curve(panels[1], name, PERIODS, [ratios[f"T = {n}"][name] for n in PERIODS])
         panels[1].axhline(1, color="black", linestyle=":")
         panels[1].set(title="Season: what is needed lies a period back", xlabel="period", xscale="log",
                       ylabel="MSE / best possible", yscale="log")
         panels[1].set_xticks(PERIODS, PERIODS)
         panels[1].set_yticks([1, 2, 5], [1, 2, 5])
+        panels[1].minorticks_off()
 
         steps = [1, 2, 3, 4, 6, 8, 12, 16]
         for name in ("MLP", "RNN"):

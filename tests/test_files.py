@@ -212,7 +212,7 @@ def test_the_sunspots_are_compared_and_continued_in_their_own_unit(run_tiny):
     assert actuals == pytest.approx(table[-61:, 1], abs=1e-4)  # 0.8 of 304 samples train
     assert results["ahead"].shape == (3, 3)
     name = results["ahead_by"]
-    assert f"the least: {name}." in out
+    assert f"on the test part: {name}." in out
     assert results["ahead_share"] == pytest.approx(54 / 60)  # 61 test values have 59 errors 3 steps ahead: r = 3
     for step, row in enumerate(results["ahead"], start=1):
         printed = re.search(rf"^ +{step} +(\S+) +(\S+) +(\S+)$", out, re.MULTILINE)
@@ -225,7 +225,7 @@ def test_the_sunspots_are_compared_and_continued_in_their_own_unit(run_tiny):
 def test_the_table_does_not_change_with_ahead(run_tiny):
     plain, out = run_tiny()
     results, out_ahead = run_tiny("--ahead", "24")
-    assert out.split("Picture")[0] == out_ahead[: out_ahead.index("The next 24 values")]
+    assert out.split("Picture")[0] == out_ahead[: out_ahead.index("Next values: 24")]
     assert np.array_equal(results["errors"]["RNN"], plain["errors"]["RNN"])
     assert "ahead" not in plain
     assert np.isnan(results["ahead"][:, 1:]).all()

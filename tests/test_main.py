@@ -43,7 +43,7 @@ def test_the_table_has_a_row_for_each_predictor_under_its_headings(default_run):
         rmse = np.sqrt(np.mean(results["errors"][name].astype(float) ** 2, axis=0))
         cells = [f"{results['test_mse'][name]:.3e}"]
         for steps in (1, 4, 16, 64):
-            cells.append(f"{rmse[steps - 1]:.2g}")
+            cells.append(f"{rmse[steps - 1]:.3g}")
         cells.append("best" if name == "linear regression" else f"{behind[name]:.1f}")
         assert row.startswith(name + "  ")
         assert row.split()[-6:] == cells
