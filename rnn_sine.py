@@ -106,8 +106,9 @@ def generate_data(n_samples=1000, seq_length=20, noise=0.0):
     """
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a finite standard deviation of at least 0, not {noise}")
-    sine = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))  # (time,)
-    return make_windows(sine + np.random.normal(0, noise, len(sine)), seq_length)
+    angles = np.linspace(0, 10 * np.pi, n_samples + seq_length)  # (time,)
+    errors = np.random.normal(0, noise, len(angles))
+    return make_windows(np.sin(angles) + errors, seq_length)
 
 
 class SimpleRNN(nn.Module):
@@ -279,7 +280,8 @@ def long_windows(train_data, test_data, seq_length):
     series = torch.cat([first_window, train_data.tensors[1], test_data.tensors[1]])  # (all, 1)
     n_test = len(test_data)
     length = min(seq_length, len(series) - n_test)
-    return series[:-1].unfold(0, length, 1)[-n_test:].transpose(1, 2)  # (n, time, 1)
+    windows = series[:-1].unfold(0, length, 1)  # (all, 1, time)
+    return windows[-n_test:].transpose(1, 2)  # (n, time, 1)
 
 
 @torch.no_grad()
@@ -405,10 +407,11 @@ def next_values(predictors, targets, steps, device):
     m = len(ordered)
     rank = max(1, (m + 1) // 20)
     share = (m + 1 - 2 * rank) / (m + 1)
-    band = np.stack([prediction - ordered[-rank], prediction - ordered[rank - 1]])  # (2, steps)
+    low = prediction - ordered[-rank]  # an error is prediction - truth: the largest gives the low
+    high = prediction - ordered[rank - 1]
     if m < 9:
-        band[:] = np.nan
-    return np.column_stack([prediction, band[0], band[1]]), best, share
+        low = high = np.full(steps, np.nan)
+    return np.column_stack([prediction, low, high]), best, share
 
 
 # Part 3: a file of your own. A row of the file is a time step, one of its columns the series.
@@ -512,7 +515,8 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     headings = [row[place] for row in whole if row[place]]
     if headings:
         name = f"{name} {headings[0]!r:.42}"
-    above = [row for row in rows[start:first] if any(row) and not row[0].startswith("#")]
+    above = [row for row in rows[start:first] if any(row)]
+    above = [row for row in above if not row[0].startswith("#")]
     if not found or len(above) > 10:
         n = min(max(start, 1), len(rows) - 1)
         raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number. Name "
@@ -568,7 +572,8 @@ def scale_series(series, seq_length):
     if not 1e-100 < past.max() - past.min() < 1e100:
         raise ValueError(f"the first {len(past)} values, which train, reach from {past.min()} to "
                          f"{past.max()}, so they have no scale")
-    if np.mean((future < past.min()) | (future > past.max())) > 1 / 3:
+    outside = (future < past.min()) | (future > past.max())
+    if outside.mean() > 1 / 3:
         print("More than a third of the test values lie outside the range of those that train. A "
               "network can\nhardly follow there; it can predict the changes from value to value.")
     mean, scale = past.mean(), past.std()
@@ -634,7 +639,8 @@ def report_ahead(results):
         print("For the last steps it is likely too narrow, because errors so many steps ahead "
               "overlap.")
     # So many decimals that the standard deviation would be written with four digits.
-    decimals = max(0, 3 - int(np.floor(np.log10(results["scale"]))))
+    digits = 1 + int(np.floor(np.log10(results["scale"])))
+    decimals = max(0, 4 - digits)
     print(" step      prediction             low            high")
     for step, (prediction, low, high) in enumerate(ahead, start=1):
         print(f"{step:5d}{prediction:16.{decimals}f}{low:16.{decimals}f}{high:16.{decimals}f}")
@@ -676,9 +682,11 @@ def draw_results(results):
     ax_many.set(xlabel="time step", ylabel="value")
     past = np.arange(1 - len(window), 1)
     future = np.arange(len(many_steps) + 1)
-    ax_many.plot(future, np.append(window[-1], actuals[: len(many_steps)]), **actual_style)
+    truth = np.append(window[-1], actuals[: len(many_steps)])
+    prediction = np.append(window[-1], many_steps)
+    ax_many.plot(future, truth, **actual_style)
     ax_many.plot(past, window, **window_style)
-    ax_many.plot(future, np.append(window[-1], many_steps), **predicted_style)
+    ax_many.plot(future, prediction, **predicted_style)
 
     ax_errors.set_title("Error against steps ahead")
     ax_errors.set(xlabel="steps ahead", ylabel="RMSE", yscale="log")
@@ -690,14 +698,16 @@ def draw_results(results):
         linestyle=["-", ":", "--", "-", "-.", (0, (1, 3))])
     for name, errors in results["errors"].items():
         rmse = scale * np.sqrt(mean_squared(errors, axis=0))
-        ax_errors.plot(np.arange(1, len(rmse) + 1), rmse, label=name, **line_style)
+        steps = np.arange(1, len(rmse) + 1)
+        ax_errors.plot(steps, rmse, label=name, **line_style)
 
     ax_losses.set_title("Losses during training")
     ax_losses.set(xlabel="epoch", ylabel="MSE", yscale="log")
     ax_losses.set_prop_cycle(color=["black", "black", "tab:orange", "tab:orange"],
                              linestyle=["-", ":", "-", ":"], fillstyle=["full", "none"] * 2)
     for name, losses in results["losses"].items():
-        ax_losses.plot(np.arange(1, len(losses) + 1), losses, label=name, **line_style)
+        epochs = np.arange(1, len(losses) + 1)
+        ax_losses.plot(epochs, losses, label=name, **line_style)
 
     for ax in axes.flat:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
