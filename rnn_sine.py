@@ -582,7 +582,7 @@ def scale_series(series, seq_length):
 
 
 def print_safely(text):
-    """Print `text`, and a code for each character that this console does not have."""
+    """`text`, printed, with a code for each character that this console does not have."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, errors="backslashreplace").decode(encoding))
 

@@ -1,6 +1,6 @@
 """Measure what the evidence page, tests/README.md, says, and draw its picture.
 
-    python tests/experiments.py              all figures, on ten seeds from 200 on, in some 40 minutes
+    python tests/experiments.py              all figures, on ten seeds from 200 on, in half an hour
     python tests/experiments.py --seeds 1    a quick look, which writes into the current folder
     python tests/experiments.py --search     how the settings were chosen, on three seeds from 100 on
 
@@ -622,13 +622,18 @@ def search():
             print(f"  {settings[place]}: {middle:.4g} [{low:.4g} to {high:.4g}]", flush=True)
 
 
-def main(argv=None):
-    """Do what the flags say; by default all measurements, the page's figures and its picture."""
+def make_parser():
+    """The flags of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=rnn_sine.whole_number, default=10, help="how many; 10 are the page's")
     parser.add_argument("--first-seed", type=rnn_sine.whole_number, default=200)
     parser.add_argument("--search", action="store_true", help="look for settings instead, on other seeds")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv=None):
+    """Do what the flags say; by default all measurements, the page's figures and its picture."""
+    args = make_parser().parse_args(argv)
     if args.search:
         search()
         return

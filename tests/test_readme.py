@@ -114,8 +114,7 @@ def test_every_command_has_flags_and_files_that_exist(page, monkeypatch):
         args = rnn_sine.make_parser().parse_args(flags.split())
         assert args.series in (None, "FILE") or Path(args.series).exists()
     for flags in re.findall(r"python tests/experiments\.py((?: --[a-z-]+(?: \d+)?)*)", TEXTS[page]):
-        assert subprocess.call([sys.executable, experiments.__file__, "--help"] + flags.split(),
-                               stdout=subprocess.DEVNULL) == 0
+        experiments.make_parser().parse_args(flags.split())
 
 
 @pytest.mark.parametrize("page", PAGES)
