@@ -629,21 +629,23 @@ def report(results, noise=0):
 def report_ahead(results):
     """The next values of `results` and their bands, printed in the series' own unit."""
     ahead = results["ahead"]
+    columns = ["prediction", "low", "high"]
     print(f"Next values: {len(ahead)}, by the predictor with the least errors so many steps ahead "
           f"on the test part: {results['ahead_by']}.")
     if np.isnan(ahead).any():
+        columns = columns[:1]
         print("The test part is too short for a band.")
     else:
         print(f"A band is meant to hold the true value in {results['ahead_share']:.0%} of cases.")
-    if len(results["actuals"]) < 20 * len(ahead) and not np.isnan(ahead).any():
-        print("For the last steps it is likely too narrow, because errors so many steps ahead "
-              "overlap.")
+        if len(results["actuals"]) < 20 * len(ahead):
+            print("For the last steps it is likely too narrow, because errors so many steps ahead "
+                  "overlap.")
     # So many decimals that the standard deviation would be written with four digits.
     digits = 1 + int(np.floor(np.log10(results["scale"])))
     decimals = max(0, 4 - digits)
-    print(" step      prediction             low            high")
-    for step, (prediction, low, high) in enumerate(ahead, start=1):
-        print(f"{step:5d}{prediction:16.{decimals}f}{low:16.{decimals}f}{high:16.{decimals}f}")
+    print(" step" + "".join(f"{name:>16s}" for name in columns))
+    for step, row in enumerate(ahead[:, : len(columns)], start=1):
+        print(f"{step:5d}" + "".join(f"{value:16.{decimals}f}" for value in row))
 
 
 def draw_results(results):
@@ -673,8 +675,9 @@ def draw_results(results):
     if "ahead" in results:
         prediction, low, high = results["ahead"].T
         steps = len(actuals) + np.arange(1, len(prediction) + 1)
-        band = "90 % band" if results["ahead_share"] >= 0.9 else "band"
-        ax_one.vlines(steps, low, high, label=band, color="pink", linewidth=4)
+        if not np.isnan(low).any():
+            band = "90 % band" if results["ahead_share"] >= 0.9 else "band"
+            ax_one.vlines(steps, low, high, label=band, color="pink", linewidth=4)
         ax_one.plot(steps, prediction, label="next values", color="crimson", marker=".")
 
     # The future begins with the window's last value, at time step 0, so that no gap is seen.
