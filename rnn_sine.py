@@ -402,7 +402,8 @@ def next_values(predictors, targets, steps, device):
     best = min(errors, key=lambda name: mean_squared(errors[name]))
     module, windows = predictors[best]
     newest = torch.cat([windows[-1, 1:], targets[-1:]])  # (time, 1)
-    prediction = forecast(module, newest.unsqueeze(0), steps, device)[0]  # (steps,)
+    newest = newest.unsqueeze(0)  # (1, time, 1)
+    prediction = forecast(module, newest, steps, device)[0]  # (steps,)
     ordered = np.sort(errors[best], axis=0)  # (m, steps)
     m = len(ordered)
     rank = max(1, (m + 1) // 20)
@@ -539,7 +540,9 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     if newest_first:
         found.reverse()
     values = np.array([numbers[n] for n in found])
-    ends = [f"{cells[n]} (row {n + 1}, {rows[n][0]!r:.42})" for n in (found[0], found[-1])]
+    ends = []
+    for n in (found[0], found[-1]):
+        ends.append(f"{cells[n]} (row {n + 1}, {rows[n][0]!r:.42})")
     smallest = cells[found[values.argmin()]]
     largest = cells[found[values.argmax()]]
     print_safely(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
@@ -724,17 +727,30 @@ CHINESE_FONTS = ["simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti",
                  "wqy-microhei"]  # beginnings of file names, the first installed one is used
 CHINESE_LABELS = {
     "RNN, one step ahead from true values": "RNN模型预测结果：单步预测，以真实值为输入",
-    "test sample": "样本", "value": "值", "actual": "实际值", "predicted": "预测值",
+    "test sample": "样本",
+    "value": "值",
+    "actual": "实际值",
+    "predicted": "预测值",
     "RNN, many steps ahead, predictions fed back": "多步预测：以自身的预测值为输入",
-    "first test window": "第一个测试窗口", "time step": "时间步",
+    "first test window": "第一个测试窗口",
+    "time step": "时间步",
     "Error against steps ahead": "误差随预测步数的变化",
-    "steps ahead": "预测步数", "RMSE": "均方根误差 (RMSE)",
-    "persistence": "朴素预测：沿用上一个值", "linear regression": "线性回归",
-    "MLP": "多层感知机 (MLP)", "RNN, long window": "RNN，更长的窗口",
-    "Losses during training": "训练过程中的损失", "epoch": "轮 (epoch)", "MSE": "均方误差 (MSE)",
-    "RNN, training": "RNN 训练损失", "RNN, test": "RNN 测试损失",
-    "MLP, training": "MLP 训练损失", "MLP, test": "MLP 测试损失",
-    "next values": "未来值", "90 % band": "90% 预测区间", "band": "预测区间",
+    "steps ahead": "预测步数",
+    "RMSE": "均方根误差 (RMSE)",
+    "persistence": "朴素预测：沿用上一个值",
+    "linear regression": "线性回归",
+    "MLP": "多层感知机 (MLP)",
+    "RNN, long window": "RNN，更长的窗口",
+    "Losses during training": "训练过程中的损失",
+    "epoch": "轮 (epoch)",
+    "MSE": "均方误差 (MSE)",
+    "RNN, training": "RNN 训练损失",
+    "RNN, test": "RNN 测试损失",
+    "MLP, training": "MLP 训练损失",
+    "MLP, test": "MLP 测试损失",
+    "next values": "未来值",
+    "90 % band": "90% 预测区间",
+    "band": "预测区间",
 }
 
 
