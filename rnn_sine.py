@@ -633,8 +633,8 @@ def report_ahead(results):
     """The next values of `results` and their bands, printed in the series' own unit."""
     ahead = results["ahead"]
     columns = ["prediction", "low", "high"]
-    print(f"Next values: {len(ahead)}, by the predictor with the least errors so many steps ahead "
-          f"on the test part: {results['ahead_by']}.")
+    print(f"Next values: {len(ahead)}, by the predictor with the least error over so many steps on "
+          f"the test part: {results['ahead_by']}.")
     if np.isnan(ahead).any():
         columns = columns[:1]
         print("The test part is too short for a band.")

@@ -215,15 +215,16 @@ def measure_pairs(seed, share):
             for predictor, error in errors.items():
                 row = f"window {window}, {units} units"
                 found["pairs: test MSE / best possible", row, predictor] = error / mse(data[2], targets)
-            ratio = errors["RNN, long window"] / errors["RNN"]
-            found["ratio of test MSEs", f"pairs, window {window}, {units} units", "RNN, long window / RNN"] = ratio
-            found["ratio of test MSEs", f"pairs, window {window}, {units} units", "RNN / MLP"] = errors["RNN"] / errors["MLP"]
+            for above, below in (("RNN, long window", "RNN"), ("RNN", "MLP")):
+                row = f"pairs, window {window}, {units} units"
+                found["ratio of test MSEs", row, f"{above} / {below}"] = errors[above] / errors[below]
             if (window, units) == (2, 1):
                 low, high = data[1].tensors[1].min(), data[1].tensors[1].max()  # 0 and 1, scaled
                 ones = torch.cat([low.view(1, 1), high.expand(2000, 1)])  # a 0, then 2,000 ones
                 answers = (networks[1].fc(networks[1].rnn(ones)[0]).detach() - low) / (high - low)
-                found["pairs: one unit after 2,000 ones", "answers", "least after odd numbers"] = answers[1::2].min().item()
-                found["pairs: one unit after 2,000 ones", "answers", "most after even"] = answers[2::2].max().item()
+                table = "pairs: one unit after 2,000 ones"
+                found[table, "answers", "least after odd numbers"] = answers[1::2].min().item()
+                found[table, "answers", "most after even"] = answers[2::2].max().item()
     return found
 
 
@@ -259,8 +260,9 @@ def measure_training(seed, share):
         model = train("RNN", data, seed, share=share, **settings)[0]
         windows, targets = data[1].tensors
         ahead = rnn_sine.forecast(model, windows[:1], 200, "cpu")[0]
+        errors = abs(ahead - targets[:, 0].numpy())
         found["clean sine: trainings of the RNN", row, "test MSE"] = test_mse(model, data)
-        found["clean sine: trainings of the RNN", row, "largest error in 200 steps"] = abs(ahead - targets[:, 0].numpy()).max()
+        found["clean sine: trainings of the RNN", row, "largest error in 200 steps"] = errors.max()
     return found
 
 
@@ -541,7 +543,8 @@ def draw(figures, path):
         strips = [("Clean sine", series["clean sine"], "test MSE / variance", (1e-16, 30)),
                   ("Logistic map", series["logistic map"], "test MSE / variance", (1e-16, 30)),
                   ("Noisy sine", series["noisy sine"], "test MSE / best possible", (0.65, 15)),
-                  ("Pairs, windows of 2, one unit", ratios["window 2, 1 units"], "test MSE / best possible", (0.65, 15)),
+                  ("Pairs, windows of 2, one unit", ratios["window 2, 1 units"], "test MSE / best possible",
+                   (0.65, 15)),
                   ("Season of 12", series["season"], "test MSE / best possible", (0.65, 15)),
                   ("Sunspots", five, "MSE / that of linear regression", (0.65, 15))]
         for place, (title, columns, unit, limits) in enumerate(strips):
@@ -574,7 +577,8 @@ def draw(figures, path):
             start = np.median(errors["1"])
         panels[2].plot(steps[:7], start * 2.0 ** (np.array(steps[:7]) - 1), color="black", linestyle="--",
                        label="doubled at each step")
-        panels[2].set(title="Logistic map: nobody sees far", xlabel="steps ahead", ylabel="typical |error|", yscale="log")
+        panels[2].set(title="Logistic map: nobody sees far", xlabel="steps ahead", ylabel="typical |error|",
+                      yscale="log")
 
         rows = {"untrained": "o", "5 epochs": "^", "W_h times 3": "s"}
         for row, marker in rows.items():

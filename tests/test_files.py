@@ -46,7 +46,8 @@ def test_a_file_is_read_as_people_have_it(tmp_path, rows, encoding, newline):
 
 
 @pytest.mark.parametrize("cell, separator, number", [
-    ("1,234.5", ",", 1234.5), ("0,123", ",", None), ("-1,234,567", ",", -1234567), ("+.5", ",", 0.5), ("7.", ",", 7), ("2e-3", ",", 0.002),
+    ("1,234.5", ",", 1234.5), ("0,123", ",", None), ("-1,234,567", ",", -1234567), ("+.5", ",", 0.5), ("7.", ",", 7),
+    ("2e-3", ",", 0.002),
     ("63,96", ",", None), ("1234,567", ",", None), ("12,34,567", ",", None), (",5", ",", None),
     ("548,76", ";", 548.76), ("1.234,56", ";", 1234.56), ("548.76", ";", 548.76), ("1.234", "\t", 1.234),
     ("1.234.567,8", "\t", 1234567.8), ("1.234.567", ";", None), ("1,234.5", ";", None), ("1,234,567", ";", None),
@@ -115,7 +116,8 @@ BAD_FILES = {
     "blank rows": ("\n\n", "the file is empty"), "words": ("one\n" * 99, "row 2 has 'one'.*--column"),
     "two in a cell": ("1 2\n" * 99, "row 2 has '1 2'"), "constant": ("0.1\n" * 99, "the first 83 values.* no scale"),
     "huge": ("1\n1e200\n" * 99, "no scale"), "nan": ("1\n2\n" * 49 + "nan\n1\n", "row 99 has 'nan'"),
-    "infinite": ("1\n-inf\n" * 99, "row 2 has '-inf'.*: 98; correct"), "beyond float64": ("1\n1e999\n" * 99, "to inf, .* no scale"),
+    "infinite": ("1\n-inf\n" * 99, "row 2 has '-inf'.*: 98; correct"),
+    "beyond float64": ("1\n1e999\n" * 99, "to inf, .* no scale"),
     "a gap": ("1\n2\n\n4\n" * 99, "row 3 has ''.*: 99; .*--drop-missing"),
     "a marker": ("1,2\n3,NA\n" * 99, "column 2 of 2: row 2 has 'NA'"), "too short": ("1,2\n3\n" * 99, "row 2 has ''"),
     "an odd marker": ("1\n?0.2\n3\n" * 99, "row 2 has '[?]0.2'.*: 99; correct"),
@@ -212,7 +214,7 @@ def test_the_sunspots_are_compared_and_continued_in_their_own_unit(run_tiny):
     assert actuals == pytest.approx(table[-61:, 1], abs=1e-4)  # 0.8 of 304 samples train
     assert results["ahead"].shape == (3, 3)
     name = results["ahead_by"]
-    assert f"on the test part: {name}." in out
+    assert f" the test part: {name}." in out
     assert results["ahead_share"] == pytest.approx(54 / 60)  # 61 test values have 59 errors 3 steps ahead: r = 3
     for step, row in enumerate(results["ahead"], start=1):
         printed = re.search(rf"^ +{step} +(\S+) +(\S+) +(\S+)$", out, re.MULTILINE)
