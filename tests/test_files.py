@@ -182,6 +182,11 @@ def test_the_scale_is_that_of_the_values_that_train(tmp_path, capsys):
     assert out.startswith("64 samples train, 16 test.\nMore than a third of the test values lie outside ")
 
 
+def test_a_trend_is_seen_where_more_than_a_third_of_the_test_values_lie_outside(capsys):
+    rnn_sine.scale_series(np.array([0.0, 9.0] * 42 + [5.0] * 9 + [10.0] * 6), 20)
+    assert "More than a third" in capsys.readouterr().out
+
+
 def test_no_trend_is_seen_where_a_third_of_the_test_values_lie_in_the_range(capsys):
     series = np.array([0.0, 9.0] * 42 + [5.0] * 10 + [10.0] * 5)
     rnn_sine.scale_series(series, 20)
@@ -219,6 +224,8 @@ def test_the_sunspots_are_compared_and_continued_in_their_own_unit(run_tiny):
     for step, row in enumerate(results["ahead"], start=1):
         printed = re.search(rf"^ +{step} +(\S+) +(\S+) +(\S+)$", out, re.MULTILINE)
         assert [float(cell) for cell in printed.groups()] == pytest.approx(row.tolist(), abs=0.01)
+        assert re.fullmatch(r"-?\d+\.\d\d", printed[1])  # the scale, some 37, has four digits so
+    assert "overlap" not in out
     rmse = results["scale"] * np.sqrt(np.mean(results["errors"]["linear regression"] ** 2, axis=0))
     line = re.search(r"^linear regression +\S+ +(\S+) +(\S+) ", out, re.MULTILINE)
     assert [float(cell) for cell in line.groups()] == pytest.approx([rmse[0], rmse[3]], rel=0.05)
@@ -236,7 +243,8 @@ def test_the_table_does_not_change_with_ahead(run_tiny):
 
 
 def test_a_sine_goes_on(run_tiny):
-    results, _ = run_tiny("--ahead", "2")
+    results, out = run_tiny("--ahead", "2")
+    assert "too narrow, because errors so many steps ahead overlap" in out  # 24 test values
     assert results["ahead_by"] == "linear regression"
     step = 10 * np.pi / 124
     expected = [np.sin(10 * np.pi + step), np.sin(10 * np.pi + 2 * step)]

@@ -69,6 +69,11 @@ def test_a_flag_changes_the_training_as_it_changes_a_plain_loop(run_tiny, settin
     assert results["losses"]["RNN, test"][-1] == pytest.approx(test_loss, rel=1e-4)
 
 
+def test_one_sample_is_enough_to_train_on():
+    train_data, test_data = rnn_sine.make_windows(range(7), 5)
+    assert (len(train_data), len(test_data)) == (1, 1)
+
+
 def test_an_array_that_is_turned_around_is_cut_too():
     train_data, _ = rnn_sine.make_windows(np.arange(30)[::-1], 2)
     assert train_data.tensors[0][0].flatten().tolist() == [29, 28]
