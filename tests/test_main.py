@@ -347,8 +347,10 @@ def test_ctrl_c_in_training_still_draws_without_a_screen(tmp_path):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
         environment.pop(name, None)
     command = [sys.executable, str(ROOT / "rnn_sine.py"), "--epochs", "3000", "--n-samples", "40"]
+    # A job in the background of a shell inherits that Ctrl-C is ignored; this one must not.
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while not process.stdout.readline().startswith("Epoch"):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
