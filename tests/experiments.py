@@ -252,7 +252,7 @@ def measure_season(seed, share):
 def measure_training(seed, share):
     """The RNN on the clean sine, trained in several ways, and in several sizes with a good training."""
     found = {}
-    runs = {row: {**settings} for row, settings in TRAININGS.items()}
+    runs = dict(TRAININGS)
     good = TRAININGS["one cycle, peak 0.01, clipped at 0.03"]
     runs.update({f"the fourth, {row}": {**good, **size} for row, size in SIZES.items()})
     for row, settings in runs.items():

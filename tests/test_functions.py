@@ -5,7 +5,7 @@ import pytest
 import torch
 from reference import plain_loop
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 import rnn_sine
 
