@@ -1,33 +1,24 @@
 """Teach a recurrent neural network (RNN) to continue a sine, and measure whether it is any good.
 
-An RNN reads a sequence one value at a time. At every step the same numbers, its weights, combine
-the new value with what the network keeps of all earlier values, its hidden state. That is the one
-idea. Every run compares the RNN with other predictors of the same values, and says how sure the
-result is.
+An RNN reads a sequence one value at a time. At every step, the same weights combine the new value
+with what was kept of the earlier ones, the hidden state. That is the one idea. How good an RNN is,
+you see only beside others, so every run compares it with three simpler predictors.
 
     python rnn_sine.py                 train, compare, draw rnn_sine.png
     python rnn_sine.py --series FILE   the same for your own numbers
-    python rnn_sine.py --help          what can be changed; the defaults are the article's
+    python rnn_sine.py --help          what can be changed
 
-The article is a Chinese blog's on RNNs, 循环神经网络(RNN)模型. Begin with part 1: it has all that an
-RNN program needs, and nothing after it changes what it does.
-
-    Part 1   the article's program: windows, the network, its training, its predictions
-    Part 2   is it any good? other predictors, many steps ahead, how sure the difference is
-    Part 3   a file of your own
-    Part 4   the table and the picture
-    Part 5   the command line, and `main`, the whole program as a recipe
+Part 1 is the program of a Chinese blog article on RNNs, 循环神经网络(RNN)模型, and the defaults are
+that article's; only optional arguments are ours. Begin there: it has all that an RNN needs.
 """
 
 import argparse
-import codecs
 import csv
-import io
+import math
 import os
 import re
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -35,10 +26,9 @@ import numpy as np
 import torch
 from matplotlib import font_manager
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
-# Part 1: the article's program. These are its steps; each name is explained below.
+# Part 1: the article's program. These are its steps; most names are explained below.
 #
 #     train_data, test_data = generate_data()
 #     train_loader = DataLoader(train_data, batch_size=32, shuffle=True)
@@ -47,10 +37,9 @@ from torch.utils.data import DataLoader, TensorDataset
 #     train_model(model, train_loader, nn.MSELoss(), optimizer, device="cpu")
 #     predictions, actuals = evaluate_model(model, DataLoader(test_data, batch_size=32), "cpu")
 #
-# A tensor is PyTorch's array. We write its shape behind it, in a comment as (batch, time, 1), in a
-# docstring as [batch, time, 1]: a batch is how many windows are computed at once, time how many
-# values a window has, and 1 how many numbers there are at each time step. The device, "cpu" or
-# "cuda" (a graphics card), is where a tensor is; `.to(device)` and `.cpu()` copy it.
+# A tensor is PyTorch's array, on a device, "cpu" or "cuda" (a graphics card); `.to(device)` copies
+# it there. We write its shape behind it: [batch, time, 1] says how many sequences are computed at
+# once, how many values each of them has, and how many numbers there are at a time step.
 
 
 def make_windows(series, seq_length=20, train_fraction=0.8):
@@ -64,102 +53,85 @@ def make_windows(series, seq_length=20, train_fraction=0.8):
         sample 2           [y2  y3  y4] y5
 
     Neighbours share all values but one, so a random split would test on what was trained on: the
-    first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets,
-    which hold windows [n, seq_length, 1] and targets [n, 1] of 32-bit numbers. Raises ValueError
-    for a bad argument.
+    first `train_fraction` trains, the rest tests. Returns (train_data, test_data), TensorDatasets
+    of windows [n, seq_length, 1] and targets [n, 1]. Raises ValueError if the series is too short.
     """
-    series = np.asarray(series, dtype=np.float64)
-    if series.ndim != 1:
-        raise ValueError(f"a series has one dimension, not {series.ndim}")
-    if seq_length < 1:
-        raise ValueError(f"seq_length must be at least 1, not {seq_length}")
-    if not 0 < train_fraction < 1:
-        raise ValueError(f"train_fraction must lie between 0 and 1, not be {train_fraction}")
-    values = torch.tensor(series.copy(), dtype=torch.float32)  # (time,)
-    bad = torch.nonzero(~values.isfinite())  # 1e39 is among them: it is infinite in 32 bits
-    if len(bad) > 0:
-        place = bad[0].item()
-        raise ValueError(f"value {place + 1} is {series[place]}, which is no finite 32-bit number")
-    n_train = count_training_samples(len(series), seq_length, train_fraction)
+    values = torch.tensor(np.array(series), dtype=torch.float32)  # [time]
+    n_train = int(train_fraction * (len(values) - seq_length))
+    if n_train < 1:
+        raise ValueError(f"{len(values)} values are too few to train on windows of {seq_length}")
     # unfold gives every stretch of seq_length neighbours; the last value is a target only.
-    windows = values[:-1].unfold(0, seq_length, 1).unsqueeze(-1)  # (sample, time, 1)
-    targets = values[seq_length:].unsqueeze(-1)  # (sample, 1)
+    windows = values[:-1].unfold(0, seq_length, 1).unsqueeze(-1)  # [sample, time, 1]
+    targets = values[seq_length:].unsqueeze(-1)  # [sample, 1]
     train_data = TensorDataset(windows[:n_train], targets[:n_train])
     test_data = TensorDataset(windows[n_train:], targets[n_train:])
     return train_data, test_data
 
 
-def count_training_samples(n_values, seq_length, train_fraction=0.8):
-    """How many of the n_values - seq_length samples are for training; raises ValueError if none."""
-    n_train = int(train_fraction * (n_values - seq_length))
-    if n_train < 1:
-        raise ValueError(f"{n_values} values are too few to train on windows of {seq_length}")
-    return n_train
-
-
 def generate_data(n_samples=1000, seq_length=20, noise=0.0):
-    """Five periods of a sine, cut into `n_samples` samples; returns and raises as `make_windows`.
+    """Five periods of a sine, with normal noise of standard deviation `noise`, in samples.
 
-    More samples make the sine finer, not longer. The test part, about the last period, repeats what
-    was trained on. With `noise`, a normal random number of this standard deviation is added to
-    every value.
+    The test part, about the last period, repeats what was trained on, but for the noise.
     """
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be a finite standard deviation of at least 0, not {noise}")
-    angles = np.linspace(0, 10 * np.pi, n_samples + seq_length)  # (time,)
-    errors = np.random.normal(0, noise, len(angles))
-    return make_windows(np.sin(angles) + errors, seq_length)
+    angles = np.linspace(0, 10 * np.pi, n_samples + seq_length)  # [time]
+    deviations = np.random.normal(0, noise, len(angles))
+    return make_windows(np.sin(angles) + deviations, seq_length)
 
 
 class SimpleRNN(nn.Module):
-    """A recurrent layer that reads the window, and a linear layer for the answer (Elman, 1990).
+    """A recurrent layer that reads the window, and a linear layer for the answer.
 
         h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h),  h_0 = 0,  for t = 1 ... T = seq_length
         y   = W_y h_T + b_y
 
-    h_t is the hidden state after t steps, `hidden_size` numbers, and tanh is taken of each. y is
-    the prediction. W_x [hidden, input], W_h [hidden, hidden] and W_y [output, hidden] are matrices,
-    b_x, b_h [hidden] and b_y [output] are added. All these weights begin at random, and training
-    changes them. With `num_layers=2`, a second recurrent layer reads the first one's hidden states.
+    h_t is the hidden state after t steps, `hidden_size` numbers, each kept between -1 and 1 by
+    tanh. y is the prediction. W_x [hidden, input], W_h [hidden, hidden] and W_y [output, hidden]
+    are matrices, b_x, b_h [hidden] and b_y [output] are added. All these weights begin at random,
+    and training changes them. As a loop, where windows in x and states in h are rows, hence .T:
+
+        h = torch.zeros(batch, hidden_size)
+        for t in range(seq_length):
+            h = torch.tanh(x[:, t] @ W_x.T + b_x + h @ W_h.T + b_h)
+
+    With `num_layers=2`, a second layer like this reads the hidden states of the first.
     """
 
     # A network is an nn.Module. Its __init__ makes the layers, so that PyTorch finds their weights;
     # its forward says how an answer is computed, and `model(x)` calls it.
     def __init__(self, input_size, hidden_size, num_layers, output_size):
         super().__init__()
-        # batch_first: windows are (batch, time, input), not (time, batch, input).
-        # It has the weights W_x, W_h, b_x and b_h; fc, "fully connected", has W_y and b_y.
+        # self.rnn has W_x, W_h, b_x and b_h; self.fc, "fully connected", has W_y and b_y.
         self.rnn = nn.RNN(input_size, hidden_size, num_layers, batch_first=True)
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
         """The next values [batch, output] after the windows x [batch, time, input]."""
-        hidden_states, _ = self.rnn(x)  # (batch, time, hidden), from h_0 = 0 on
-        last_hidden_state = hidden_states[:, -1]  # (batch, hidden)
-        return self.fc(last_hidden_state)  # (batch, output)
+        hidden_states, _ = self.rnn(x)  # h_1 ... h_T: [batch, time, hidden]
+        last_hidden_state = hidden_states[:, -1]  # [batch, hidden]
+        return self.fc(last_hidden_state)  # [batch, output]
 
 
-def train_model(model, train_loader, criterion, optimizer, device, epochs=100, scheduler=None,
-                max_grad_norm=None, after_epoch=None):
-    """The loss of every finished epoch, a list of floats; on the way, `model` is trained.
+def train_model(model, train_loader, criterion, optimizer, device, epochs=100, test_loader=None,
+                scheduler=None, max_grad_norm=None):
+    """Train `model`; returns a list of its training losses and one of its losses on `test_loader`.
 
+    An epoch is one pass over the batches of `train_loader`. For each batch,
     `criterion(predictions, targets)` is the loss, one number that says how far off the predictions
-    are. `train_loader` hands out batches of windows and targets; an epoch is one pass over all of
-    them, and its loss is the mean of theirs. After every batch, `optimizer` moves the weights so
-    that the loss falls, and `scheduler` sets the size of its moves, the learning rate. The gradient
-    is the slope of the loss along each weight; one longer than `max_grad_norm` is shortened to it
-    (Pascanu et al., 2013). `after_epoch()` is called after every epoch. Ctrl-C ends the training
-    and keeps what is learnt. Raises FloatingPointError when the loss is no longer finite.
+    are. Then `optimizer` moves the weights a little against the gradient, the slope of the loss
+    along each weight. The learning rate, which `scheduler` may change, says how far. Each step back
+    in time multiplies a gradient by W_h and a slope of tanh. So it may vanish, and early values
+    teach little, or explode, and so `max_grad_norm` limits its length. Ctrl-C ends the training. A
+    loss that is not finite raises FloatingPointError.
     """
-    epoch_losses = []
-    last_print = time.monotonic()  # seconds
+    losses, test_losses = [], []
     try:
         for epoch in range(1, epochs + 1):
             model.train()  # a mode for layers that act differently in training; ours do not
             batch_losses = []
             for inputs, targets in train_loader:
-                predictions = model(inputs.to(device))
-                loss = criterion(predictions, targets.to(device))
+                inputs, targets = inputs.to(device), targets.to(device)
+                predictions = model(inputs)
+                loss = criterion(predictions, targets)
                 optimizer.zero_grad()  # forget the last batch's gradient
                 loss.backward()  # compute this one's, back through all time steps
                 if max_grad_norm is not None:
@@ -168,30 +140,30 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, s
                 if scheduler is not None:
                     scheduler.step()
                 batch_losses.append(loss.item())
-            epoch_loss = sum(batch_losses) / len(batch_losses)
-            if not np.isfinite(epoch_loss):
-                raise FloatingPointError(f"the loss is {epoch_loss} in epoch {epoch}: "
-                                         "try a lower learning rate")
-            if after_epoch is not None:
-                after_epoch()
-            epoch_losses.append(epoch_loss)
-            due = epoch % max(1, epochs // 10) == 0 or time.monotonic() - last_print >= 10
-            if due or epoch == epochs:
-                print(f"Epoch [{epoch}/{epochs}], Loss: {epoch_loss:.3e}")
-                last_print = time.monotonic()
+            losses.append(sum(batch_losses) / len(batch_losses))
+            line = f"Epoch [{epoch}/{epochs}], Loss: {losses[-1]:.3e}"
+            if test_loader is not None:
+                predictions, actuals = evaluate_model(model, test_loader, device)
+                test_loss = criterion(torch.tensor(predictions), torch.tensor(actuals))
+                test_losses.append(test_loss.item())
+                line += f", test loss: {test_losses[-1]:.3e}"
+            if not np.isfinite(losses[-1:] + test_losses[-1:]).all():
+                raise FloatingPointError(f"{line}: not finite, so try a lower learning rate")
+            if epoch % 10 == 0 or epoch == epochs:
+                print(line)
     except KeyboardInterrupt:
-        print(f"Stopped in epoch {len(epoch_losses) + 1} of {epochs}.")
-    return epoch_losses
+        print(f"Stopped in epoch {epoch} of {epochs}.")
+    return losses, test_losses
 
 
 @torch.no_grad()  # nothing is trained here, so nothing is recorded for backward()
 def evaluate_model(model, test_loader, device):
     """The predictions for all windows of a loader, and the true values: two arrays [n, 1]."""
-    model.eval()  # the other mode
+    model.eval()  # the mode for all but training
     predictions, actuals = [], []
     for inputs, targets in test_loader:
-        predictions.append(model(inputs.to(device)).cpu())  # (batch, 1)
-        actuals.append(targets.cpu())  # (batch, 1)
+        predictions.append(model(inputs.to(device)).cpu())  # [batch, 1]
+        actuals.append(targets.cpu())  # [batch, 1]
     return torch.cat(predictions).numpy(), torch.cat(actuals).numpy()
 
 
@@ -199,44 +171,8 @@ def evaluate_model(model, test_loader, device):
 # values [batch, 1], as SimpleRNN is; and measurements that are the same for all of them.
 
 
-def fit(model, train_data, test_data, epochs, batch_size=32, learning_rate=0.001,
-        schedule="constant", max_grad_norm=None, device="cpu", planned_epochs=None):
-    """The losses of a network trained as in the article: (training losses, test losses).
-
-    Two lists, a number per finished epoch each: the mean loss of the batches during the epoch, and
-    the mean squared error on `test_data` after it. `schedule` is "constant", or "onecycle" (Smith,
-    2018): the learning rate rises to `learning_rate`, then falls to almost nothing. The cycle takes
-    `epochs`, unless it was planned for more, `planned_epochs`. Raises as `train_model`.
-    """
-    train_loader = DataLoader(train_data, batch_size=batch_size, shuffle=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)  # a kind of gradient descent
-    scheduler = None
-    if schedule == "onecycle":
-        total_steps = (planned_epochs or epochs) * len(train_loader)
-        scheduler = OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps,
-                               cycle_momentum=False)
-    windows, targets = test_data.tensors
-    test_losses = []
-
-    def measure_test_loss():
-        # In pieces of 1,000, but not through a DataLoader, because each pass through one draws a
-        # random number, and then the next epochs would shuffle differently.
-        pieces = zip(windows.split(1000), targets.split(1000))
-        predictions, actuals = evaluate_model(model, pieces, device)
-        test_losses.append(float(mean_squared(predictions - actuals)))
-
-    losses = train_model(model, train_loader, nn.MSELoss(), optimizer, device, epochs, scheduler,
-                         max_grad_norm, measure_test_loss)
-    return losses, test_losses[: len(losses)]
-
-
-def mean_squared(errors, axis=None):
-    """The mean of the squares of an array of errors, all of them or along an axis, in float64."""
-    return np.mean(np.square(errors, dtype=np.float64), axis=axis)
-
-
 class Persistence(nn.Module):
-    """The last value again, the naive forecast (of a random walk). It has no weights."""
+    """The last value again, the naive forecast. It has no weights."""
 
     def forward(self, x):
         """The last values [batch, 1] of the windows x [batch, time, 1]."""
@@ -244,44 +180,41 @@ class Persistence(nn.Module):
 
 
 def linear_regression(train_data):
-    """A weighted sum of the window plus a constant, fitted by least squares.
-
-    Statistics calls it an autoregression of order seq_length, AR(20). It is solved exactly.
-    """
+    """A weighted sum of the window plus a constant, fitted by least squares."""
     windows, targets = train_data.tensors
-    design = torch.cat([windows.flatten(1), torch.ones_like(targets)], dim=1)  # (sample, time + 1)
-    # In 64 bits, because neighbouring values are nearly equal; by the method "gelsd", because two
-    # neighbouring values of a sine determine all others, so that many weights are equally good.
-    solution = torch.linalg.lstsq(design.double(), targets.double(), driver="gelsd").solution
+    design = torch.cat([windows.flatten(1), torch.ones_like(targets)], dim=1)  # [sample, time + 1]
+    # It is exact on a sine, y[t+1] = 2 cos(d) y[t] - y[t-1] for steps of an angle d. In 64 bits,
+    # because nearly equal neighbours magnify each rounding.
+    solution = torch.linalg.lstsq(design.double(), targets.double()).solution  # [time + 1, 1]
     layer = nn.Linear(windows.size(1), 1)
-    layer.weight = nn.Parameter(solution[:-1].T.float())  # (1, time)
-    layer.bias = nn.Parameter(solution[-1].float())  # (1,)
+    layer.weight = nn.Parameter(solution[:-1].T.float())  # [1, time]
+    layer.bias = nn.Parameter(solution[-1].float())  # [1]
     return nn.Sequential(nn.Flatten(), layer)
 
 
 def mlp(seq_length, hidden_size):
-    """A multilayer perceptron: y = W_2 tanh(W_1 x + b_1) + b_2, x being the whole window.
+    """A multilayer perceptron: y = W_2 tanh(W_1 x + b_1) + b_2, where x is the whole window."""
+    return nn.Sequential(nn.Flatten(),  # [batch, time]
+                         nn.Linear(seq_length, hidden_size), nn.Tanh(),  # [batch, hidden]
+                         nn.Linear(hidden_size, 1))  # [batch, 1]
 
-    Each time step has weights of its own in W_1, where the RNN shares W_x among all steps.
+
+def fit(model, train_data, test_data, epochs, batch_size=32, learning_rate=0.001,
+        schedule="constant", max_grad_norm=None, device="cpu"):
+    """Train by Adam on the mean squared error (MSE); returns and raises as `train_model`.
+
+    With the `schedule` "onecycle" (Smith, 2018), the learning rate rises, then falls to almost 0.
     """
-    return nn.Sequential(nn.Flatten(),  # (batch, time)
-                         nn.Linear(seq_length, hidden_size), nn.Tanh(),  # (batch, hidden)
-                         nn.Linear(hidden_size, 1))  # (batch, 1)
-
-
-def long_windows(train_data, test_data, seq_length):
-    """The `seq_length` values before every target of the test part, a tensor [n, time, 1].
-
-    The windows are shorter if the first target has fewer values before it. An RNN reads windows of
-    any length. Reading a long one is the same as reading several short ones that lie end to end,
-    with the hidden state carried over from each to the next in place of a new start at h_0 = 0.
-    """
-    first_window = train_data.tensors[0][0]  # (time, 1)
-    series = torch.cat([first_window, train_data.tensors[1], test_data.tensors[1]])  # (all, 1)
-    n_test = len(test_data)
-    length = min(seq_length, len(series) - n_test)
-    windows = series[:-1].unfold(0, length, 1)  # (all, 1, time)
-    return windows[-n_test:].transpose(1, 2)  # (n, time, 1)
+    train_loader = DataLoader(train_data, batch_size, shuffle=True)
+    # A pass over a DataLoader draws a random number: from its own generator, or shuffles change.
+    test_loader = DataLoader(test_data, 1000, generator=torch.Generator())
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    scheduler = None
+    if schedule == "onecycle":
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, learning_rate, epochs * len(train_loader), cycle_momentum=False)
+    return train_model(model, train_loader, nn.MSELoss(), optimizer, device, epochs, test_loader,
+                       scheduler, max_grad_norm)
 
 
 @torch.no_grad()
@@ -296,466 +229,286 @@ def forecast(model, windows, steps, device):
     """
     model.eval()
     pieces = []
-    for window in windows.split(200):  # a piece at a time, so that memory stays small
-        window = window.to(device)  # (piece, time, 1)
+    for window in windows.split(1000):  # a piece at a time, so that memory stays small
+        window = window.to(device)  # [piece, time, 1]
         predictions = []
         for _ in range(steps):
-            prediction = model(window)  # (piece, 1)
+            prediction = model(window)  # [piece, 1]
             predictions.append(prediction)
             window = torch.cat([window[:, 1:], prediction.unsqueeze(-1)], dim=1)
-        pieces.append(torch.cat(predictions, dim=1).cpu())  # (piece, steps)
+        pieces.append(torch.cat(predictions, dim=1).cpu())  # [piece, steps]
     return torch.cat(pieces).numpy()
 
 
-def errors_ahead(model, windows, targets, steps, n_windows, device):
-    """The errors of forecasts in the test part, prediction minus truth, an array [m, steps].
+def errors_ahead(model, windows, targets, steps, device):
+    """Prediction minus truth, 1 ... `steps` steps ahead of each window, an array [n, steps].
 
-    `windows` [n, time, 1] and their `targets` [n, 1] follow each other in time. m of the windows,
-    at most `n_windows`, begin a forecast. They are spread evenly over those with `steps` targets.
+    The windows [n, time, 1] and their targets [n, 1] are neighbours in time, so the truth two steps
+    ahead of a window is the next window's target. After the last target, the errors are NaN.
     """
-    n_possible = len(targets) - steps + 1
-    starts = np.linspace(0, n_possible - 1, min(n_windows, n_possible), dtype=int)
-    truth = targets[:, 0].unfold(0, steps, 1)[starts].numpy()
-    return forecast(model, windows[starts], steps, device) - truth
+    predictions = forecast(model, windows, steps, device)  # [n, steps]
+    truth = targets[:, 0].numpy()  # [n]
+    errors = np.full(predictions.shape, np.nan)
+    for step in range(steps):
+        n_known = len(truth) - step
+        errors[:n_known, step] = predictions[:n_known, step] - truth[step:]
+    return errors
 
 
-def compare(predictors, targets, steps, batch_size, device):
-    """How well `predictors` do on the n targets [n, 1] of the test part, a dict of results.
+def rmse(errors):
+    """The root of the mean squared error along the first axis, without NaN: their typical size."""
+    return np.sqrt(np.nanmean(np.square(errors), axis=0))
 
-    `predictors` are pairs (module, windows [n, time, 1]) by name. Values are in the unit of the
-    training, in which a series of your own has mean 0 and standard deviation 1; in its own unit
-    they are mean + scale * value.
 
-        "actuals"     the true values, an array [n, 1]
-        "one_step"    the predictions of all targets, arrays [n, 1] by name
-        "test_mse"    the means of (one_step - actuals)^2, floats by name
-        "errors"      prediction minus truth 1 ... `steps` steps ahead, arrays [m, steps] by name;
-                      the m forecasts, at most 200, begin at the same places for all
+def tenths_won(errors):
+    """Which predictor errs least one step ahead, and how surely: (its name, counts by name).
 
-    `main` returns these, and:
-
-        "model"       the trained SimpleRNN
-        "mean", "scale"   floats, see above; 0 and 1 for the sine
-        "window"      the first test window, an array [seq_length, 1]
-        "many_steps"  the RNN's forecast from that window, an array [min(200, n)]
-        "losses"      lists with a number per epoch: "RNN, training", "RNN, test", "MLP, training"
-                      and "MLP, test", the last two only if the MLP is among the predictors
-        "ahead"       with --ahead: the next values and their bands, an array [steps, 3] as in
-                      `next_values`, but in the series' own unit
-        "ahead_by", "ahead_share"   the predictor's name, and the share of the band
+    `errors` has an array [n, steps] for each predictor. The n test values, at least 10, are cut
+    into ten parts in the order of time. A count says in how many parts the best predictor has a
+    smaller RMSE than this other one. If the other were as good, each part would be the toss of a
+    coin, and ten of ten would come once in 2 ** 10 = 1,024 times. Fewer convince nobody, since the
+    best was picked after its errors were seen.
     """
-    results = {"actuals": targets.numpy(), "one_step": {}, "test_mse": {}, "errors": {}}
-    for name, (module, windows) in predictors.items():
-        module.to(device)
-        test_loader = DataLoader(TensorDataset(windows, targets), batch_size)
-        predictions, actuals = evaluate_model(module, test_loader, device)
-        results["one_step"][name] = predictions
-        results["test_mse"][name] = float(mean_squared(predictions - actuals))
-        results["errors"][name] = errors_ahead(module, windows, targets, steps, 200, device)
-    return results
+    one_step = {name: array[:, 0] for name, array in errors.items()}
+    best = min(one_step, key=lambda name: rmse(one_step[name]))
+    best_parts = np.array_split(one_step[best], 10)
+    counts = {}
+    for name in one_step:
+        if name != best:
+            parts = np.array_split(one_step[name], 10)
+            counts[name] = sum(rmse(a) < rmse(b) for a, b in zip(best_parts, parts))
+    return best, counts
 
 
-def standard_errors_behind(results):
-    """By how many standard errors each predictor is behind the best one step ahead, floats by name.
+def next_values(model, windows, targets, errors, device):
+    """The values after the last target, an array [steps, 3]: prediction, low, high.
 
-    1. At each test value, take the difference of the squared errors of the two predictors.
-    2. Average the differences over ten consecutive stretches of the test part. Neighbouring
-       differences resemble each other, but the ten means hardly do.
-    3. Divide the mean of the ten by its standard error, their standard deviation / sqrt(10).
-
-    Diebold and Mariano (1995) compare forecasts in this way. The best predictor has 0. All have NaN
-    if there are fewer than 20 test values.
+    `errors` [n, steps] are those of the model on the test part. For each step, sort the sizes of
+    the m errors (at least 9) that were made so many steps ahead. The one at place 0.9 (m + 1),
+    where the 1 is the error to come, is the distance from the prediction to low and to high. If the
+    future is like the test part, the true value lies between them in nine of ten cases, each step
+    by itself (Stankeviciute et al., 2021: conformal prediction for RNNs).
     """
-    actuals = results["actuals"]
-    if len(actuals) < 20:
-        return dict.fromkeys(results["one_step"], np.nan)
-    best = min(results["test_mse"], key=results["test_mse"].get)
-    best_squares = np.square(results["one_step"][best] - actuals, dtype=np.float64)  # (n, 1)
-    behind = {}
-    for name, predictions in results["one_step"].items():
-        squares = np.square(predictions - actuals, dtype=np.float64)  # (n, 1)
-        stretches = np.array_split(squares - best_squares, 10)
-        means = np.array([stretch.mean() for stretch in stretches])
-        standard_error = means.std(ddof=1) / np.sqrt(10)
-        if standard_error > 0:
-            behind[name] = means.mean() / standard_error
-        else:  # the same difference in all ten stretches: none at all, or beyond doubt
-            behind[name] = np.inf if means.any() else 0.0
-    return behind
+    newest = torch.cat([windows[-1, 1:], targets[-1:]])  # [time, 1]
+    predictions = forecast(model, newest.unsqueeze(0), errors.shape[1], device)[0]  # [steps]
+    rows = []
+    for step, prediction in enumerate(predictions):
+        m = len(errors) - step
+        sizes = np.sort(np.abs(errors[:m, step]))
+        place = math.ceil(9 * (m + 1) / 10)
+        width = sizes[place - 1]
+        rows.append([prediction, prediction - width, prediction + width])
+    return np.array(rows)
 
 
-def next_values(predictors, targets, steps, device):
-    """The next `steps` values after the last target: (values [steps, 3], name, share).
-
-    The predictor of this name had the least squared errors 1 ... `steps` steps ahead on the test
-    part. A row of the values has its prediction, and the two ends of a band that is meant to hold
-    the true value in this share of cases: 0.9 or a little more. The band consists of the errors
-    that the predictor made so many steps ahead on the test part. With 199 errors in order of size,
-    it reaches from prediction - 10th largest to prediction - 10th smallest; with m of them, it is
-    not the 10th but the one at (m + 1) / 20, rounded down, at least the first (split conformal
-    prediction). With fewer than 19 errors the share is below 0.9; with fewer than 9 there is no
-    band, but NaN.
-    """
-    errors = {}
-    for name, (module, windows) in predictors.items():
-        errors[name] = errors_ahead(module, windows, targets, steps, 2000, device)
-    best = min(errors, key=lambda name: mean_squared(errors[name]))
-    module, windows = predictors[best]
-    newest = torch.cat([windows[-1, 1:], targets[-1:]])  # (time, 1)
-    newest = newest.unsqueeze(0)  # (1, time, 1)
-    prediction = forecast(module, newest, steps, device)[0]  # (steps,)
-    ordered = np.sort(errors[best], axis=0)  # (m, steps)
-    m = len(ordered)
-    rank = max(1, (m + 1) // 20)
-    share = (m + 1 - 2 * rank) / (m + 1)
-    low = prediction - ordered[-rank]  # an error is prediction - truth: the largest gives the low
-    high = prediction - ordered[rank - 1]
-    if m < 9:
-        low = high = np.full(steps, np.nan)
-    return np.column_stack([prediction, low, high]), best, share
-
-
-# Part 3: a file of your own. A row of the file is a time step, one of its columns the series.
-
-MISSING = ["", ".", "..", "-", "NA", "N/A", "#N/A", "NaN", "null", "?"]  # marks of a gap
+# Part 3: a file of your own; if you have none, skip all but its end, `scale_series`. What a plain
+# rule does not decide is refused with advice, never guessed.
 
 
 def read_rows(path):
-    """The rows of a text file, lists of cells, and the character between cells: (rows, separator).
+    """The rows of a text file, lists of cells; where each stands in it; the mark between cells.
 
-    The encoding is UTF-16 if the file begins with that mark, else UTF-8, or else GB18030, which
-    Excel writes in China. The separator is a tab or else a semicolon, if it stands outside quotes
-    in nearly every row that has a separator, and else a comma. Raises ValueError.
+    The text is UTF-16 if it says so, else UTF-8, else GB18030 (Excel in China). The mark is the
+    tab, semicolon or comma that stands in most lines; if none stands in half of them, the blank.
     """
+    content = Path(path).read_bytes()
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise ValueError("this is a workbook or an archive: save it as CSV, or unpack it")
+    utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
-        raise ValueError("this is a workbook and no text: save it as CSV in your spreadsheet")
-    try:
-        utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+        text = Path(path).read_text("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
-        text = content.decode("gb18030", errors="replace")
-    lines = re.sub('"[^"]*"', "", text).splitlines()
-    lines = [line for line in lines if re.search("[\t;,]", line)]
-    separator = ","
-    for mark in (";", "\t"):
-        if sum(mark in line for line in lines) > 0.75 * len(lines):
-            separator = mark
-    rows = []
+        text = Path(path).read_text("gb18030", errors="replace")
+    if "\0" in text or not text.strip():
+        raise ValueError("this is no text, or empty: write the numbers as text, one a line")
+    lines = text.split("\n")
+    filled = [line for line in lines if line.strip()]
+    counts = {mark: sum(mark in line for line in filled) for mark in "\t;,"}
+    mark = max(counts, key=counts.get)  # the first of those that are equal
+    if counts[mark] < len(filled) / 2:
+        mark = " "
+        lines = [" ".join(line.split()) for line in lines]
+    reader = csv.reader(lines, delimiter=mark, skipinitialspace=mark != " ", strict=True)
+    rows, places = [], []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator,
-                              skipinitialspace=True, strict=True):
-            rows.append([cell.strip() for cell in row])
+        for cells in reader:
+            line = lines[reader.line_num - 1]
+            if line.strip():
+                rows.append([cell.strip() for cell in cells])
+                places.append(f"line {reader.line_num}: {line:.80}")
     except csv.Error:
-        raise ValueError(f"row {len(rows) + 1} cannot be read: close its quotation marks") from None
-    return rows, separator
+        raise ValueError(f"after row {len(rows)} a quotation mark is missing or too much") from None
+    return rows, places, mark
 
 
-def to_number(cell, separator):
-    """The number in a cell, a float; None if there is something else.
-
-    In a file with commas as separators, "1,234.5" is a number, and "1.234,5" is none. In others,
-    1.234,5 and 1234.5 are numbers.
-    """
-    if separator != "," and "," in cell:
-        cell = cell.translate(str.maketrans(",.", ".,"))
-    if re.fullmatch(r"[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?", cell):
-        cell = cell.replace(",", "")
-    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", cell):
-        return None
-    return float(cell)
-
-
-def find_column(rows, column):
-    """Which column is meant: (place in a row, first row below the heading, number of columns).
-
-    `column` is a heading, or a number from 1 on, or None for the last one. Raises ValueError.
-    """
-    filled = [row for row in rows if any(row)]
-    if not filled:
-        raise ValueError("the file is empty")
-    width = statistics.mode(len(row) for row in filled)
-    if column is None:
-        return width - 1, 0, width
-    # Where a heading is a number, words stand beside it in the first row: other rows are data.
-    words = [cell for cell in filled[0] if cell and not re.search("[0-9]", cell)]
-    above = filled[:20]
-    if column.isdecimal():
-        above = filled[:1] if words else []
-    for row in above:
-        if row.count(column) == 1:
-            return row.index(column), rows.index(row) + 1, width
-    if column.isdecimal() and 1 <= int(column) <= width:
-        return int(column) - 1, 0, width
-    headings = next(row for row in rows if len(row) == width)
-    raise ValueError(f"there is no column {column!r}, or more than one; the first whole row is: "
-                     + ", ".join(headings))
+def to_number(cell, mark):
+    """The number in a cell, as Python's float reads it; NaN if there is none."""
+    if mark == ";":
+        cell = cell.replace(",", ".")  # a decimal comma
+    elif mark == "," and re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", cell):
+        cell = cell.replace(",", "")  # thousands
+    try:
+        return float(cell.replace("_", "?"))  # float alone would take 2019_01
+    except ValueError:
+        return np.nan
 
 
 def load_series(path, column=None, drop_missing=False, newest_first=False):
     """One column of a text file, a float64 array [time]; prints what was read.
 
-    `column` is as in `find_column`. Rows above the first number, at most ten, are headings, and
-    rows below the last are notes. A row without a number in between is an error, unless its cell
-    is one of MISSING and `drop_missing` leaves the row out. `newest_first` turns the file around.
-    Raises ValueError.
+    A `column` of digits is a place, from 1 on; other text is a heading in the first row of the
+    usual length. Without a `column`, the last one is read if no other has numbers in most of these
+    rows. Rows above its first number are headings, those below its last one notes. A row between
+    without a number, or of another length, is an error, unless `drop_missing` leaves all of them
+    out. `newest_first` turns the series around. Raises OSError or ValueError.
     """
-    rows, separator = read_rows(path)
-    place, start, width = find_column(rows, column)
-    cells = [row[place] if place < len(row) else "" for row in rows]
-    numbers = [to_number(cell, separator) for cell in cells]
-    found = [n for n in range(start, len(rows)) if numbers[n] is not None]
-    first = found[0] if found else len(rows)
-    last = found[-1] if found else len(rows)
-
-    name = f"column {place + 1} of {width}"
-    whole = [row for row in rows[max(0, start - 1) : first] if len(row) == width]
-    headings = [row[place] for row in whole if row[place]]
-    if headings:
-        name = f"{name} {headings[0]!r:.42}"
-    above = [row for row in rows[start:first] if any(row)]
-    above = [row for row in above if not row[0].startswith("#")]
-    if not found or len(above) > 10:
-        n = min(max(start, 1), len(rows) - 1)
-        raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number. Name "
-                         "another column by --column, or delete what stands above the numbers")
-
-    gaps = [n for n in range(first, last) if numbers[n] is None]
-    errors = [n for n in gaps if cells[n] not in MISSING]
-    if errors or (gaps and not drop_missing):
-        n = min(errors or gaps)
-        advice = "correct it" if errors else "fill them in, or leave them out by --drop-missing"
-        raise ValueError(f"{name}: row {n + 1} has {cells[n]!r:.42}, which is no number; such rows "
-                         f"between numbers: {len(gaps)}; {advice}")
-
-    marked = [cells[n] for n in found if re.search("[.,]", cells[n])]
-    thousands = [cell for cell in marked if re.fullmatch("[-+]?[0-9]{1,3}[.,][0-9]{3}", cell)]
-    if separator != "," and 0 < len(marked) < len(found) and marked == thousands:
-        raise ValueError(f"{name}: {marked[0]!r:.42} may have thousands or decimals, since other "
-                         "rows have neither; write all numbers alike, such as 1234 or 1,2340")
-
+    rows, places, mark = read_rows(path)
+    width = statistics.mode(len(row) for row in rows)
+    usual = [row for row in rows if len(row) == width]
+    numbers = np.full((len(rows), width), np.nan)
+    for n, row in enumerate(rows):
+        if len(row) == width:
+            numbers[n] = [to_number(cell, mark) for cell in row]
+    known = np.isfinite(numbers)
+    # Which column?
+    mostly_known = known.sum(axis=0) > len(usual) / 2
+    chosen = -1  # none yet
+    if column is None and mostly_known.sum() == 1 and mostly_known[-1]:
+        chosen = width - 1
+    elif column is not None and column.isdecimal():
+        chosen = int(column) - 1
+    elif usual[0].count(column) == 1:
+        chosen = usual[0].index(column)
+    if not 0 <= chosen < width or not known[:, chosen].any():
+        listing = ""
+        for n, (top, end) in enumerate(zip(usual[0], usual[-1]), start=1):
+            listing += f"{n} ({top:.20} ... {end:.20}), "
+        raise ValueError(f"choose a column of numbers by --column and its place: {listing:.999}"
+                         "but if commas cut numbers in two, put semicolons between cells with "
+                         "decimal commas, and quotation marks around 1,234.50")
+    name = f"column {chosen + 1} of {width}"
+    # Which of its rows?
+    used = np.flatnonzero(known[:, chosen])
+    first, last = used[0], used[-1]
+    n_gaps = last + 1 - first - len(used)
+    if n_gaps > 0 and not drop_missing:
+        gap = first + np.argmin(known[first:, chosen])
+        raise ValueError(f"{name} has no number in {places[gap]} (rows like this: {n_gaps}). "
+                         "Correct them; or, if no value belongs there, use --drop-missing")
     if newest_first:
-        found.reverse()
-    values = np.array([numbers[n] for n in found])
-    ends = []
-    for n in (found[0], found[-1]):
-        ends.append(f"{cells[n]} (row {n + 1}, {rows[n][0]!r:.42})")
-    smallest = cells[found[values.argmin()]]
-    largest = cells[found[values.argmax()]]
-    print_safely(f"Series: {name}, {len(found)} values, from {ends[0]} to {ends[1]}, "
-                 f"smallest {smallest}, largest {largest}.")
-    if gaps:
-        print(f"Rows left out between numbers, as if no time passed there: {len(gaps)}.")
-    notes = [row for row in rows[last + 1 :] if any(row)]
-    if notes:
-        print(f"Rows left out below the last number, as notes: {len(notes)}.")
+        used = used[::-1]
+    values = numbers[used, chosen]
+    print(f"Series: {name}, {len(values)} values, smallest {min(values):.10g}, "
+          f"largest {max(values):.10g}.\nRows without a number: {first} above the first, {n_gaps} "
+          f"left out in between, {len(rows) - 1 - last} below the last.\n"
+          f"First used: {places[used[0]]}\nLast used: {places[used[-1]]}")
     return values
 
 
-def may_have_decimal_commas(path):
-    """Whether the rows of a file are like 503,11, which may be one number or two columns."""
-    rows, separator = read_rows(path)
-    long_rows = [row for row in rows if len(row) > 1]
-    alike = [row for row in long_rows if re.fullmatch("[-+]?[0-9]+,[0-9]+", separator.join(row))]
-    return len(alike) > 0 and len(alike) == len(long_rows)
-
-
 def scale_series(series, seq_length):
-    """Samples of a scaled series [time]: (train_data, test_data, mean, scale); prints how many.
+    """A series [time] with mean 0 and standard deviation 1 where it trains: (scaled, mean, scale).
 
-    (series - mean) / scale has mean 0 and standard deviation 1 over the values that train. The test
-    part has no say in it, because that would tell the training about its future. Raises ValueError.
+    The test part has no say in them, because that would tell the training its future.
     """
-    n_train = count_training_samples(len(series), seq_length)
-    past, future = np.split(series, [seq_length + n_train])
-    print(f"{n_train} samples train, {len(future)} test.")
-    if not 1e-100 < past.max() - past.min() < 1e100:
-        raise ValueError(f"the first {len(past)} values, which train, reach from {past.min()} to "
-                         f"{past.max()}, so they have no scale")
-    outside = (future < past.min()) | (future > past.max())
-    if outside.mean() > 1 / 3:
-        print("More than a third of the test values lie outside the range of those that train. A "
-              "network can\nhardly follow there; it can predict the changes from value to value.")
-    mean, scale = past.mean(), past.std()
-    train_data, test_data = make_windows((series - mean) / scale, seq_length)
-    return train_data, test_data, mean, scale
+    n_samples = len(series) - seq_length
+    n_train = int(0.8 * n_samples)  # as in make_windows
+    n_test = n_samples - n_train
+    if n_test < 10:
+        raise ValueError(f"{len(series)} values are too few: with windows of {seq_length}, a fifth "
+                         "of the rest is for the test, and at least 10 are needed")
+    past = series[: seq_length + n_train]
+    if past.max() - past.min() < 1e-30 or np.abs(series).max() > 1e30:
+        raise ValueError("the values that train must differ, and none may be beyond 1e30")
+    print(f"{n_train} samples train, {n_test} test.")
+    return (series - past.mean()) / past.std(), past.mean(), past.std()
 
 
-def print_safely(text):
-    """`text`, printed, with a code for each character that this console does not have."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, errors="backslashreplace").decode(encoding))
+# Part 4: the table and the picture. The results are a dict that `main` makes and describes.
 
 
-# Part 4: the table and the picture, from the results that `compare` describes.
-
-
-def report(results, noise=0):
-    """The table of `results`, printed; `noise` is the standard deviation of the sine's noise."""
-    test_mse = results["test_mse"]
-    best = min(test_mse, key=test_mse.get)
-    behind = standard_errors_behind(results)
-    n_test = len(results["actuals"])
-    n_windows, n_steps = results["errors"][best].shape
-    horizons = [steps for steps in (1, 4, 16, 64) if steps <= n_steps]
-
-    columns = "".join(f"{steps:10d}" for steps in horizons)
-    print(f"{'':17s}         MSE   typical error (RMSE), steps ahead")
-    print(f"{'predictor':17s}    one step{columns}   behind the best")
-    for name, mse in test_mse.items():
-        rmse = results["scale"] * np.sqrt(mean_squared(results["errors"][name], axis=0))
-        columns = "".join(f"{rmse[steps - 1]:10.3g}" for steps in horizons)
-        verdict = f"{behind[name]:.1f}"
-        if name == best:
-            verdict = "best"
-        elif n_test < 20:
-            verdict = "-"
-        print(f"{name:17s}{mse:12.3e}{columns}{verdict:>18s}")
-    if noise > 0:
-        print(f"{'noise variance':17s}{noise**2:12.3e}   no predictor is below it on average")
-    print(f"MSE: the mean over all {n_test} test values, in the unit of the training. RMSE: over "
-          f"{n_windows} windows,\nin the series' own unit. Behind the best: in standard errors.")
-
-    close = [name for name in test_mse if name != best and behind[name] < 3]
-    if n_test < 20:
-        print(f"Best one step ahead: {best}. But {n_test} test values are too few to tell.")
-    elif close:
-        print(f"Best one step ahead: {best}. Less than 3 standard errors behind, so not told apart "
-              f"from it\non this test part: {'; '.join(close)}.")
-    else:
-        print(f"Best one step ahead: {best}. All others are at least 3 standard errors behind.")
-
-
-def report_ahead(results):
-    """The next values of `results` and their bands, printed in the series' own unit."""
-    ahead = results["ahead"]
-    columns = ["prediction", "low", "high"]
-    print(f"Next values: {len(ahead)}, by the predictor with the least error over so many steps on "
-          f"the test part: {results['ahead_by']}.")
-    if np.isnan(ahead).any():
-        columns = columns[:1]
-        print("The test part is too short for a band.")
-    else:
-        print(f"A band is meant to hold the true value in {results['ahead_share']:.0%} of cases.")
-        if len(results["actuals"]) < 20 * len(ahead):
-            print("For the last steps it is likely too narrow, because errors so many steps ahead "
-                  "overlap.")
-    # So many decimals that the standard deviation would be written with four digits.
-    digits = 1 + int(np.floor(np.log10(results["scale"])))
-    decimals = max(0, 4 - digits)
-    print(" step" + "".join(f"{name:>16s}" for name in columns))
-    for step, row in enumerate(ahead[:, : len(columns)], start=1):
-        print(f"{step:5d}" + "".join(f"{value:16.{decimals}f}" for value in row))
+def report(results):
+    """The table of `results`, printed, and the next values if they were asked for."""
+    horizons = [steps for steps in (1, 4, 16, 64) if steps <= len(results["actuals"]) // 2]
+    print("predictor           RMSE 1 step ahead" + "".join(f"{n:10d}" for n in horizons[1:]))
+    for name, errors in results["errors"].items():
+        sizes = rmse(errors)
+        print(f"{name:27s}" + "".join(f"{sizes[n - 1]:10.3g}" for n in horizons))
+    best, counts = tenths_won(results["errors"])
+    wins = ", ".join(f"{count} than {name}" for name, count in counts.items())
+    print(f"Best one step ahead: {best}. Of ten parts of the test it errs less in\n{wins}.")
+    if "ahead" in results:
+        sizes = ", ".join(f"{name} {size:.3g}" for name, size in results["ahead_rmse"].items())
+        print(f"RMSE over all of 1 to {len(results['ahead'])} steps ahead: {sizes}.\n"
+              f"So the next values are those of {results['ahead_by']}:\n"
+              " step      prediction             low            high")
+        # As many decimals as show three digits of the standard deviation.
+        decimals = max(0, 2 - math.floor(math.log10(results["scale"])))
+        for step, row in enumerate(results["ahead"], start=1):
+            print(f"{step:5d}" + "".join(f" {value:15.{decimals}f}" for value in row))
 
 
 def draw_results(results):
-    """A figure of `results`, which `compare` describes, in four panels.
-
-    The losses are in the unit of the training, all else is in the series' own unit.
-    """
-    mean, scale = results["mean"], results["scale"]
-    actuals = mean + scale * results["actuals"][:, 0]  # (n,)
-    one_step = mean + scale * results["one_step"]["RNN"][:, 0]  # (n,)
-    window = mean + scale * results["window"][:, 0]  # (seq_length,)
-    many_steps = mean + scale * results["many_steps"]  # (at most 200,)
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
+    """A figure of `results` in four panels; a true value plus its error is the prediction."""
+    figure, axes = plt.subplots(2, 2, figsize=(13, 6.4), layout="constrained")
     ax_one, ax_many, ax_errors, ax_losses = axes.flat
 
-    # Where lines lie upon each other, the lower one is broad and pale, so that both are seen.
-    actual_style = {"label": "actual", "color": "skyblue", "linewidth": 4, "marker": "."}
-    window_style = {"label": "first test window", "color": "peru", "linewidth": 4, "marker": "."}
-    predicted_style = {"label": "predicted", "color": "black", "marker": ".", "markersize": 3,
-                       "linewidth": 1}
-
+    # The last 200 test values; the true ones are broad and pale, so that both lines are seen.
+    actuals = results["actuals"]
+    rnn_errors = results["errors"]["RNN"]
+    n, steps = rnn_errors.shape
+    begin = max(0, n - max(200, steps))
+    samples = np.arange(n) + 1
+    for ax in (ax_one, ax_many):
+        ax.plot(samples[begin:], actuals[begin:], label="actual", color="skyblue", linewidth=4)
+        ax.set_xlabel("test sample")
     ax_one.set_title("RNN, one step ahead from true values")
-    ax_one.set(xlabel="test sample", ylabel="value")
-    samples = np.arange(1, len(actuals) + 1)
-    ax_one.plot(samples[-200:], actuals[-200:], **actual_style)
-    ax_one.plot(samples[-200:], one_step[-200:], **predicted_style)
+    ax_one.plot(samples[begin:], (actuals + rnn_errors[:, 0])[begin:], "k", label="predicted")
     if "ahead" in results:
         prediction, low, high = results["ahead"].T
-        steps = len(actuals) + np.arange(1, len(prediction) + 1)
-        if not np.isnan(low).any():
-            band = "90 % band" if results["ahead_share"] >= 0.9 else "band"
-            ax_one.vlines(steps, low, high, label=band, color="pink", linewidth=4)
-        ax_one.plot(steps, prediction, label="next values", color="crimson", marker=".")
-
-    # The future begins with the window's last value, at time step 0, so that no gap is seen.
-    ax_many.set_title("RNN, many steps ahead, predictions fed back")
-    ax_many.set(xlabel="time step", ylabel="value")
-    past = np.arange(1 - len(window), 1)
-    future = np.arange(len(many_steps) + 1)
-    truth = np.append(window[-1], actuals[: len(many_steps)])
-    prediction = np.append(window[-1], many_steps)
-    ax_many.plot(future, truth, **actual_style)
-    ax_many.plot(past, window, **window_style)
-    ax_many.plot(future, prediction, **predicted_style)
-
-    ax_errors.set_title("Error against steps ahead")
-    ax_errors.set(xlabel="steps ahead", ylabel="RMSE", yscale="log")
-    ax_errors.set_xscale("log", base=4)  # with a tick at 1, 4, 16 and 64, as in the table
-    ax_errors.xaxis.set_major_formatter("{x:.0f}")
-    line_style = {"linewidth": 2, "marker": "o", "markersize": 4, "markevery": [0, -1]}
-    ax_errors.set_prop_cycle(
-        color=["darkgray", "tab:green", "tab:orange", "black", "tab:blue", "tab:purple"],
-        linestyle=["-", ":", "--", "-", "-.", (0, (1, 3))])
+        future = n + 1 + np.arange(len(prediction))
+        ax_one.vlines(future, low, high, label="90 % band", color="pink", linewidth=4)
+        name = f"next values: {results['ahead_by']}"
+        ax_one.plot(future, prediction, label=name, color="crimson", marker=".")
+    ax_many.set_title("RNN, many steps ahead, restarted from true values")
+    for start in range(begin, n - steps + 1, steps):
+        stretch = slice(start, start + steps)
+        ax_many.plot(samples[stretch], actuals[stretch] + rnn_errors[start], "k")
+    ax_errors.set(title="Error against steps ahead", xlabel="steps ahead", ylabel="RMSE")
     for name, errors in results["errors"].items():
-        rmse = scale * np.sqrt(mean_squared(errors, axis=0))
-        steps = np.arange(1, len(rmse) + 1)
-        ax_errors.plot(steps, rmse, label=name, **line_style)
-
-    ax_losses.set_title("Losses during training")
-    ax_losses.set(xlabel="epoch", ylabel="MSE", yscale="log")
-    ax_losses.set_prop_cycle(color=["black", "black", "tab:orange", "tab:orange"],
-                             linestyle=["-", ":", "-", ":"], fillstyle=["full", "none"] * 2)
+        ax_errors.semilogy(np.arange(steps) + 1, rmse(errors), label=name, marker=".")
+    ax_losses.set(title="Losses during training", xlabel="epoch", ylabel="MSE")
     for name, losses in results["losses"].items():
-        epochs = np.arange(1, len(losses) + 1)
-        ax_losses.plot(epochs, losses, label=name, **line_style)
-
-    for ax in axes.flat:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)  # below the data
-        if ax is not ax_errors:
-            ax.locator_params(axis="x", integer=True, min_n_ticks=1)
+        ax_losses.semilogy(np.arange(len(losses)) + 1, losses, label=name, marker=".")
+    for ax in (ax_one, ax_errors, ax_losses):
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)  # below the data
     return figure
 
 
-CHINESE_FONTS = ["simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti",
-                 "notosanscjk-regular", "notosanscjk-vf", "sourcehansanssc-regular", "wqy-zenhei",
-                 "wqy-microhei"]  # beginnings of file names, the first installed one is used
+CHINESE_FONTS = ["simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti", "notosanscjk-regular",
+                 "notosanscjksc-regular", "notosanscjk-vf", "sourcehansanssc-regular", "wqy-"]
 CHINESE_LABELS = {
-    "RNN, one step ahead from true values": "RNN模型预测结果：单步预测，以真实值为输入",
+    "RNN, one step ahead from true values": "RNN模型预测结果（单步预测，以真实值为输入）",
+    "RNN, many steps ahead, restarted from true values": "多步预测（每段以真实值开始）",
     "test sample": "样本",
-    "value": "值",
-    "actual": "实际值",
+    "actual": "真实值",
     "predicted": "预测值",
-    "RNN, many steps ahead, predictions fed back": "多步预测：以自身的预测值为输入",
-    "first test window": "第一个测试窗口",
-    "time step": "时间步",
+    "next values": "未来值",
+    "90 % band": "90% 预测区间",
     "Error against steps ahead": "误差随预测步数的变化",
     "steps ahead": "预测步数",
     "RMSE": "均方根误差 (RMSE)",
-    "persistence": "朴素预测：沿用上一个值",
+    "persistence": "朴素预测",
     "linear regression": "线性回归",
-    "MLP": "多层感知机 (MLP)",
-    "RNN, long window": "RNN，更长的窗口",
     "Losses during training": "训练过程中的损失",
     "epoch": "轮 (epoch)",
     "MSE": "均方误差 (MSE)",
-    "RNN, training": "RNN 训练损失",
-    "RNN, test": "RNN 测试损失",
-    "MLP, training": "MLP 训练损失",
-    "MLP, test": "MLP 测试损失",
-    "next values": "未来值",
-    "90 % band": "90% 预测区间",
-    "band": "预测区间",
+    "training": "训练",
+    "test": "测试",
 }
 
 
 def label_in_chinese(figure):
-    """The labels of a finished figure, translated if a Chinese font is installed."""
+    """The labels of a finished figure, translated if a font is installed that has Chinese."""
     installed = sorted(font_manager.findSystemFonts())
     fonts = [file for name in CHINESE_FONTS for file in installed
              if Path(file).name.lower().startswith(name)]
@@ -763,59 +516,13 @@ def label_in_chinese(figure):
         print("No Chinese font is installed, so the labels of the picture are in English.")
         return
     for text in figure.findobj(plt.Text):
-        if text.get_text() in CHINESE_LABELS:
-            label = CHINESE_LABELS[text.get_text()]
+        parts = text.get_text().split(": ")  # a legend may say "next values: MLP"
+        label = "：".join(CHINESE_LABELS.get(part, part) for part in parts)
+        if label != text.get_text():
             text.set(text=label, font=Path(fonts[0]), size=text.get_size())
 
 
-# Part 5: the command line. A converter turns the text of a flag into its value; when it raises
-# ArgumentTypeError, argparse ends the program with that sentence, before anything is trained.
-
-
-def whole_number(text):
-    """The whole number above 0 that `text` is; raises ArgumentTypeError."""
-    if not re.fullmatch("0*[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def positive_number(text):
-    """The finite number above 0 that `text` is; raises ArgumentTypeError."""
-    number = to_number(text, separator=",")
-    if number is None or not 0 < number < np.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return number
-
-
-def working_device(text):
-    """The torch.device of this name; "auto" is CUDA where it works. Raises ArgumentTypeError."""
-    name = text
-    if text == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.ones(1, device=name).add(1).item()
-    except (RuntimeError, AssertionError, ImportError):  # as torch says that there is none
-        sentence = f"nothing can be computed on {name!r} here"
-        if text != "auto":
-            raise argparse.ArgumentTypeError(sentence) from None
-        print(f"auto: {sentence}, so the CPU is used")
-        name = "cpu"
-    return torch.device(name)
-
-
-def picture_file(text):
-    """The path of a picture that can be written; raises ArgumentTypeError."""
-    path = Path(text)
-    endings = sorted(plt.Figure().canvas.get_supported_filetypes())
-    endings.remove("pgf")  # needs LaTeX
-    if path.suffix[1:].lower() not in endings:
-        raise argparse.ArgumentTypeError(f"{text!r} has none of the endings {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
-    target = path if path.exists() else path.parent
-    if path.is_dir() or not os.access(target, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written")
-    return path
+# Part 5: the command line, and the whole program.
 
 
 def make_parser():
@@ -823,133 +530,141 @@ def make_parser():
     parser = argparse.ArgumentParser(prog="rnn_sine.py", description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--epochs", type=whole_number, default=100, help="passes over the training data")
-    add("--batch-size", type=whole_number, default=32, help="windows per training step")
-    add("--learning-rate", type=positive_number, default=0.001, help="size of a training step")
+    add("--epochs", type=int, default=100, help="passes over the training data")
+    add("--batch-size", type=int, default=32, help="windows per training step")
+    add("--learning-rate", type=float, default=0.001, help="size of a training step")
     add("--schedule", choices=["constant", "onecycle"], default="constant",
         help="onecycle: the learning rate rises to its value, then falls to almost nothing")
-    add("--max-grad-norm", type=positive_number, help="shorten longer gradients to this length")
-    add("--hidden-size", type=whole_number, default=64, help="numbers in the hidden state")
-    add("--num-layers", type=whole_number, default=1, help="recurrent layers, one upon the other")
-    add("--seq-length", type=whole_number, default=20, help="time steps in a window")
-    add("--n-samples", type=whole_number, help="samples of the sine (default: 1000)")
-    add("--noise", type=float, help="standard deviation of noise on the sine (default: 0)")
-    add("--series", metavar="FILE", help="file in place of the sine: a number per line, or CSV")
-    add("--column", metavar="NAME", help="heading or number of the file's column (default: last)")
+    add("--max-grad-norm", type=float, help="shorten longer gradients to this length")
+    add("--hidden-size", type=int, default=64, help="numbers in the hidden state")
+    add("--num-layers", type=int, default=1, help="recurrent layers, one upon the other")
+    add("--seq-length", type=int, default=20, help="time steps in a window")
+    add("--noise", type=float, default=0.0, help="standard deviation of noise on the sine")
+    add("--series", metavar="FILE", help="text file in place of the sine: a number a line, or CSV")
+    add("--column", metavar="NAME", help="place from 1 on, or heading, of the file's column")
     add("--newest-first", action="store_true", help="the file begins with its newest row")
-    add("--drop-missing", action="store_true",
-        help="leave out rows without a value, as if no time passed there: right for days without "
-             "trade, wrong for a gap in a season")
-    add("--ahead", type=whole_number, metavar="N", help="predict the next N values, with a band")
+    add("--drop-missing", action="store_true", help="leave out the rows that have no number")
+    add("--ahead", type=int, metavar="N", default=0, help="predict the next N values, with bands")
     add("--seed", type=int, default=42, help="another one draws other weights, batches and noise")
-    add("--device", type=working_device, default="auto", help="cpu, cuda, ...; auto prefers cuda")
-    add("--output", type=picture_file, default="rnn_sine.png", help="file for the picture")
+    add("--device", default="auto", help="cpu, cuda, ...; auto takes cuda if there is one")
+    add("--output", default="rnn_sine.png", help="file for the picture: .png, .pdf, .svg or .jpg")
     add("--lang", choices=["en", "zh"], default="en", help="the picture's language")
     add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
 
 
-def load_data(args):
-    """The data that the flags ask for: (train_data, test_data, mean, scale) as in `scale_series`.
-
-    They are the sine, or else the reader's own series. Raises ValueError if flags do not fit.
-    """
-    if args.series is None:
-        if args.column is not None or args.drop_missing or args.newest_first:
-            raise ValueError("--column, --drop-missing and --newest-first need --series FILE")
-        train_data, test_data = generate_data(args.n_samples or 1000, args.seq_length,
-                                              args.noise or 0.0)
-        mean, scale = 0.0, 1.0
-    else:
-        if args.n_samples is not None or args.noise is not None:
-            raise ValueError("--n-samples and --noise belong to the sine, not to --series FILE")
-        series = load_series(args.series, args.column, args.drop_missing, args.newest_first)
-        if args.column is None and may_have_decimal_commas(args.series):
-            raise ValueError("the rows are like 503,11: if that is one number, write 503.11; if "
-                             "these are two columns, choose one by --column")
-        train_data, test_data, mean, scale = scale_series(series, args.seq_length)
-    if args.ahead is not None and args.ahead > len(test_data):
-        raise ValueError(f"--ahead {args.ahead} is more than the {len(test_data)} test values")
-    return train_data, test_data, mean, scale
+def check_flags(args):
+    """The torch.device to compute on; raises ValueError for flags that cannot be obeyed."""
+    for name in ("epochs", "batch_size", "learning_rate", "max_grad_norm", "hidden_size",
+                 "num_layers", "seq_length"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < np.inf:
+            raise ValueError(f"--{name.replace('_', '-')} must be above 0, not {value}")
+    if args.ahead < 0 or not 0 <= args.noise < np.inf:
+        raise ValueError("--ahead and --noise must be at least 0")
+    if args.series is None and (args.column or args.newest_first or args.drop_missing):
+        raise ValueError("--column, --newest-first and --drop-missing need --series FILE")
+    if args.series is not None and args.noise > 0:
+        raise ValueError("--noise belongs to the sine, not to --series FILE")
+    output = Path(args.output)
+    folder_or_file = output if output.exists() else output.parent
+    if output.is_dir() or not os.access(folder_or_file, os.W_OK):
+        raise ValueError(f"--output {args.output!r} cannot be written")
+    if output.suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
+        raise ValueError("--output must end in .png, .pdf, .svg or .jpg")
+    name = args.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=name).add(1).item()
+    except (RuntimeError, AssertionError, ImportError):  # no such device
+        raise ValueError(f"nothing can be computed on --device {name} here; try cpu") from None
+    return torch.device(name)
 
 
 def main(argv=None):
-    """The results of a whole run, a dict that `compare` describes.
+    """The results of a whole run; `argv` is a list of flags, by default the command line's.
 
-    `argv` is a list of flags, by default those of the command line.
+    PyTorch is set to one thread; more are slower here. Values and errors are in the series' unit.
+
+        "model"           the trained SimpleRNN, which reads and predicts (value - mean) / scale
+        "mean", "scale"   floats, 0 and 1 for the sine
+        "actuals"         the true values of the test part, an array [n]
+        "errors"          arrays [n, steps] by predictor, as in `errors_ahead`
+        "ahead"           with --ahead N: an array [N, 3] as in `next_values`
+        "ahead_rmse"      the RMSE over 1 ... N steps ahead, floats by predictor
+        "ahead_by"        the predictor with the least of these, which gave `ahead`
+        "losses"          by "RNN: training", "RNN: test", "MLP: training" and "MLP: test", lists
     """
     parser = make_parser()
     args = parser.parse_args(argv)
+    torch.set_num_threads(1)
     try:
+        device = check_flags(args)
         np.random.seed(args.seed)
         torch.manual_seed(args.seed)
-        train_data, test_data, mean, scale = load_data(args)
-    except ValueError as error:
+        if args.series is not None:
+            series = load_series(args.series, args.column, args.drop_missing, args.newest_first)
+            series, mean, scale = scale_series(series, args.seq_length)
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
+    # The samples, cut outside of `try`, so that a mistake in edited code shows its traceback.
+    if args.series is not None:
+        train_data, test_data = make_windows(series, args.seq_length)
+    else:
+        train_data, test_data = generate_data(seq_length=args.seq_length, noise=args.noise)
+        mean, scale = 0.0, 1.0
+    windows, targets = test_data.tensors
+    if args.ahead > len(targets) - 8:  # or next_values would have fewer than 9 errors
+        parser.error(f"--ahead can be {len(targets) - 8} at most with {len(targets)} test values")
+
     # The RNN comes first, so that it meets the same random numbers as in the article.
-    settings = {"batch_size": args.batch_size, "learning_rate": args.learning_rate,
-                "schedule": args.schedule, "max_grad_norm": args.max_grad_norm,
-                "device": args.device, "planned_epochs": args.epochs}
-    print(f"Device: {args.device}\nTraining the RNN...")
-    model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(args.device)
+    print(f"Device: {device}\nTraining the RNN...")
+    settings = {"epochs": args.epochs, "batch_size": args.batch_size, "device": device,
+                "learning_rate": args.learning_rate, "schedule": args.schedule,
+                "max_grad_norm": args.max_grad_norm}
     try:
-        losses, test_losses = fit(model, train_data, test_data, args.epochs, **settings)
+        model = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(device)
+        losses, test_losses = fit(model, train_data, test_data, **settings)
+        print("Training the MLP...")
+        network = mlp(args.seq_length, args.hidden_size).to(device)
+        mlp_losses, mlp_test_losses = fit(network, train_data, test_data, **settings)
     except FloatingPointError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    if not losses:
-        parser.exit(1, f"{parser.prog}: the RNN has not finished one epoch; nothing to show\n")
-    all_losses = {"RNN, training": losses, "RNN, test": test_losses}
 
-    # The MLP is trained in the same way, for as many epochs.
-    print("Training the MLP...")
-    network = mlp(args.seq_length, args.hidden_size).to(args.device)
-    try:
-        mlp_losses, mlp_test_losses = fit(network, train_data, test_data, len(losses), **settings)
-    except FloatingPointError as error:
-        mlp_losses, mlp_test_losses = [], []
-        print(f"MLP: {error}.")
-
-    # All predictors meet the same targets, each with the windows that it reads.
-    windows, targets = test_data.tensors
-    predictors = {"persistence": (Persistence(), windows),
-                  "linear regression": (linear_regression(train_data), windows),
-                  "MLP": (network, windows),
-                  "RNN": (model, windows),
-                  "RNN, long window": (model, long_windows(train_data, test_data,
-                                                           10 * args.seq_length))}
-    if mlp_losses:
-        all_losses.update({"MLP, training": mlp_losses, "MLP, test": mlp_test_losses})
-    else:
-        print("The MLP is left out, because its training did not succeed.")
-        del predictors["MLP"]
-    steps = max(1, min(64, len(targets) // 2))
-    results = compare(predictors, targets, steps, args.batch_size, args.device)
-    many_steps = forecast(model, windows[:1], min(200, len(targets)), args.device)[0]
-    results.update(model=model, mean=mean, scale=scale, window=windows[0].numpy(),
-                   many_steps=many_steps, losses=all_losses)
-    report(results, args.noise or 0.0)
-    if 0 < len(mlp_losses) < len(losses):
-        print(f"The MLP was stopped after {len(mlp_losses)} of {len(losses)} epochs.")
-
-    # The next values, if they are asked for.
-    if args.ahead is not None:
-        values, name, share = next_values(predictors, targets, args.ahead, args.device)
-        results.update(ahead=mean + scale * values, ahead_by=name, ahead_share=share)
-        report_ahead(results)
+    # All predictors meet the same test windows.
+    predictors = {"persistence": Persistence(), "linear regression": linear_regression(train_data),
+                  "MLP": network, "RNN": model}
+    steps = max(min(64, len(targets) // 2), args.ahead)
+    errors = {}
+    for name, module in predictors.items():
+        errors[name] = scale * errors_ahead(module.to(device), windows, targets, steps, device)
+    results = {"model": model, "mean": mean, "scale": scale, "errors": errors,
+               "actuals": mean + scale * targets[:, 0].numpy(),
+               "losses": {"RNN: training": losses, "RNN: test": test_losses,
+                          "MLP: training": mlp_losses, "MLP: test": mlp_test_losses}}
+    if args.ahead > 0:
+        sizes = {name: rmse(errors[name][:, : args.ahead].flatten()) for name in errors}
+        best = min(sizes, key=sizes.get)
+        past_errors = errors[best][:, : args.ahead] / scale  # back in the model's unit
+        values = next_values(predictors[best], windows, targets, past_errors, device)
+        results.update(ahead=mean + scale * values, ahead_rmse=sizes, ahead_by=best)
+    report(results)
 
     # The picture is saved before it is shown, since its window stays until somebody closes it.
     figure = draw_results(results)
     if args.lang == "zh":
         label_in_chinese(figure)
     figure.savefig(args.output)
-    print_safely(f"Picture: {args.output}")
-    if not args.no_show:
+    print(f"Picture: {args.output}")
+    if not args.no_show and plt.get_backend().lower() not in ("agg", "pdf", "svg", "ps"):
         plt.show()
     plt.close(figure)
     return results
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # at the default sizes, one thread is faster than two
+    if hasattr(sys.stdout, "reconfigure"):  # a character that a console lacks is shown as its code
+        sys.stdout.reconfigure(errors="backslashreplace")
     main()

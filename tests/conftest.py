@@ -17,18 +17,13 @@ import torch
 
 import rnn_sine
 
-torch.set_num_threads(1)  # as the script does when it is started
+torch.set_num_threads(1)  # as main does
 
 
 def pytest_configure(config):
     """A warning fails a test, unless it is another library's word on what will change one day."""
     for line in ("error", "default::DeprecationWarning", "default::FutureWarning", "error:::rnn_sine"):
         config.addinivalue_line("filterwarnings", line)
-
-
-def pytest_collection_modifyitems(items):
-    """The smoke tests come first: they are fast, and the best introduction."""
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
 
 
 def pytest_runtest_setup():
@@ -38,24 +33,21 @@ def pytest_runtest_setup():
 
 @pytest.fixture(scope="session")
 def default_run(tmp_path_factory):
-    """The default run on the CPU: (results of main, standard output, path of the picture)."""
+    """The default run on the CPU: (results of main, standard output)."""
     out = io.StringIO()
-    picture = tmp_path_factory.mktemp("default") / "rnn_sine.png"
-    with contextlib.redirect_stdout(out):
-        results = rnn_sine.main(["--device", "cpu", "--no-show", "--output", str(picture)])
-    return results, out.getvalue(), picture
+    with contextlib.chdir(tmp_path_factory.mktemp("default")), contextlib.redirect_stdout(out):
+        results = rnn_sine.main(["--device", "cpu", "--no-show"])
+    return results, out.getvalue()
 
 
 @pytest.fixture
 def run_tiny(tmp_path, monkeypatch, capsys):
-    """A function that calls main in an empty folder with few, small windows: (results, stdout)."""
+    """A function that calls main in an empty folder with small networks: (results, stdout)."""
     monkeypatch.chdir(tmp_path)
-    tiny = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "16"]
-    tiny += ["--device", "cpu", "--no-show"]
+    tiny = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "100", "--no-show"]
 
     def run(*flags):
-        size = [] if "--series" in flags else ["--n-samples", "120"]
-        results = rnn_sine.main(tiny + size + list(flags))
+        results = rnn_sine.main(tiny + ["--device", "cpu"] + list(flags))
         return results, capsys.readouterr().out
 
     return run
