@@ -26,6 +26,11 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_collection_modifyitems(items):
+    """The smoke tests come first: they are fast, and the best introduction."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+
+
 def pytest_runtest_setup():
     """A test draws the same numbers alone as in the whole suite."""
     torch.manual_seed(0)

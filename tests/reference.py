@@ -16,10 +16,11 @@ def plain_loop(seed=42, n_samples=1000, seq_length=20, noise=0.0, batch_size=32,
     series = np.sin(np.linspace(0, 10 * np.pi, n_samples + seq_length))
     series = series + np.random.normal(0, noise, len(series))
     windows = np.array([series[i : i + seq_length] for i in range(n_samples)])
-    inputs = torch.tensor(windows, dtype=torch.float32).unsqueeze(-1)
-    targets = torch.tensor(series[seq_length:], dtype=torch.float32).unsqueeze(-1)
+    inputs = torch.tensor(windows).float().unsqueeze(-1)
+    targets = torch.tensor(series[seq_length:]).float().unsqueeze(-1)
     n_train = int(0.8 * n_samples)
-    loader = DataLoader(TensorDataset(inputs[:n_train], targets[:n_train]), batch_size, shuffle=True)
+    train_data = TensorDataset(inputs[:n_train], targets[:n_train])
+    loader = DataLoader(train_data, batch_size, shuffle=True)
     rnn = nn.RNN(1, hidden_size, num_layers, batch_first=True)
     fc = nn.Linear(hidden_size, 1)
     parameters = list(rnn.parameters()) + list(fc.parameters())
@@ -32,8 +33,10 @@ def plain_loop(seed=42, n_samples=1000, seq_length=20, noise=0.0, batch_size=32,
     for _ in range(epochs):
         total = 0.0
         for x, y in loader:
-            output, _ = rnn(x, torch.zeros(num_layers, len(x), hidden_size))
-            loss = nn.functional.mse_loss(fc(output[:, -1, :]), y)
+            state = torch.zeros(num_layers, len(x), hidden_size)
+            output, _ = rnn(x, state)
+            predictions = fc(output[:, -1, :])
+            loss = nn.functional.mse_loss(predictions, y)
             optimizer.zero_grad()
             loss.backward()
             if max_grad_norm:

@@ -42,16 +42,13 @@ def test_the_articles_own_main_runs_and_trains_to_the_weights_of_a_plain_loop(de
     assert test_loss == pytest.approx(results["losses"]["RNN: test"][4], rel=1e-4)
 
 
-SETTINGS = [
+@pytest.mark.parametrize("settings", [
     {"epochs": 3, "schedule": "onecycle", "seed": 7},
     {"batch_size": 40, "learning_rate": 0.02},
     {"hidden_size": 7, "num_layers": 3},
     {"max_grad_norm": 0.125},
     {"seq_length": 9, "noise": 0.5},
-]
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
+])  # fmt: skip
 def test_a_flag_changes_the_training_as_it_changes_a_plain_loop(run_tiny, settings):
     flags = []
     for name, value in settings.items():
@@ -157,11 +154,6 @@ def test_errors_ahead_are_those_of_a_slow_loop(n, steps):
             truth = targets[start + step]
             expected[start, step] = last + (step + 1) * slope - truth
     assert errors == pytest.approx(expected, abs=1e-4, nan_ok=True)
-
-
-def test_rmse_by_hand():
-    errors = np.array([[3, 1], [-4, np.nan]])
-    assert rnn_sine.rmse(errors).tolist() == [12.5**0.5, 1]
 
 
 @pytest.mark.parametrize("m, rank", [(9, 9), (10, 10), (19, 18)])

@@ -1,12 +1,9 @@
 """The pages: every output, command, snippet, table and link on them is what it says."""
 
 import code
-import contextlib
-import io
 import json
 import re
 import shutil
-from pathlib import Path
 
 import experiments
 import numpy as np
@@ -15,99 +12,87 @@ from conftest import ROOT, TESTS
 
 import rnn_sine
 
-FOLDERS = {"README.md": ROOT, "tests/README.md": TESTS}  # the folders that a page's links begin from
-TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in FOLDERS}
-ENGLISH, CHINESE = TEXTS["README.md"].split("\n## 中文\n")
-SESSIONS = {"English": ENGLISH, "Chinese": CHINESE, "evidence": TEXTS["tests/README.md"]}
+TEXTS = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", TESTS / "README.md")}
+ENGLISH, CHINESE = TEXTS[ROOT / "README.md"].split("\n## 中文\n")
+EVIDENCE = TEXTS[TESTS / "README.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"python rnn_sine\.py((?: [^`\n#|<]*)?)")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+STORY_NUMBER = r" (\d\.\d{3,}|\de-\d+|\d\.\d+e-\d+) \|"  # of a table of ratios
+FIGURES = json.loads((TESTS / "experiments.json").read_text())
 
 
 def assert_alike(shown, printed):
-    """Equal words; numbers may differ by a tenth, or by 0.06, since processors round differently."""
+    """Equal words but for losses left out; numbers may differ by a tenth, since processors round differently."""
+    printed = re.sub(r"(Epoch \[10/100.*\n)(?:Epoch .*\n)*(Epoch \[100/)", r"\1...\n\2", printed)
     for line, printed_line in zip(shown.splitlines(), printed.splitlines(), strict=True):
         assert NUMBER.sub("#", line).split() == NUMBER.sub("#", printed_line).split()
-        numbers = [float(number) for number in NUMBER.findall(line)]
-        printed_numbers = [float(number) for number in NUMBER.findall(printed_line)]
+        numbers = np.float64(NUMBER.findall(line))
+        printed_numbers = np.float64(NUMBER.findall(printed_line))
         # On the sine, linear regression errs by rounding alone: there, nothing is below 1e-5.
         rounding = 1e-5 if line.startswith("linear regression") else 1e-12
         assert numbers == pytest.approx(printed_numbers, rel=0.1, abs=rounding)
 
 
-def without_losses(out):
-    """The output of a run with all but its first and last losses left out, as the pages show it."""
-    return re.sub(r"(Epoch \[10/100.*\n)(?:Epoch .*\n)*(Epoch \[100/)", r"\1...\n\2", out)
+def test_the_page_shows_the_default_run_and_the_sunspots(default_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(TESTS, "tests", ignore=shutil.ignore_patterns("*.py", "*.png", "__pycache__"))
+    shown = {text: output for _, text, output in BLOCK.findall(ENGLISH)}
+    assert_alike(shown["python rnn_sine.py\n"], default_run[1])
+    flags = "--series tests/sunspots_until_1997.csv --column SUNACTIVITY --ahead 11"
+    rnn_sine.main(flags.split())
+    assert_alike(shown[f"python rnn_sine.py {flags}\n"], capsys.readouterr().out)
 
 
-def test_the_pages_show_the_default_run(default_run):
-    printed = without_losses(default_run[1])
-    shown = [output for _, text, output in BLOCK.findall(ENGLISH) if text == "python rnn_sine.py\n"]
-    assert_alike(shown[0], printed)
-    table = re.search(r"^```text\n(predictor .*?)^```$", CHINESE, re.DOTALL | re.MULTILINE)[1]
-    assert_alike(table, printed[printed.index("predictor ") : printed.index("Picture")])
+def test_the_chinese_page_shows_the_same_outputs_and_numbers():
+    for _, text, output in BLOCK.findall(CHINESE):
+        assert output in ENGLISH
+        assert text in ENGLISH or "RMSE" not in text
+    assert re.findall(STORY_NUMBER, CHINESE) == re.findall(STORY_NUMBER, ENGLISH)
 
 
-@pytest.mark.parametrize("page", SESSIONS)
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE, EVIDENCE], ids=["English", "Chinese", "evidence"])
 def test_snippets_print_what_the_page_shows_in_a_session_of_pasted_lines(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     console = code.InteractiveConsole()
-    for language, text, output in BLOCK.findall(SESSIONS[page]):
-        if language == "python" and "torch.distributed" not in text:
+    for language, text, output in BLOCK.findall(page):
+        if language == "python":
             for line in text.split("\n"):
                 console.push(line)
             printed, errors = capsys.readouterr()
             assert errors == ""
-            assert "<" not in printed  # nothing is echoed but what the page prints
-            if "main(" in text:
-                printed = printed[printed.index("Picture: ") :].split("\n", 1)[1]
-            assert_alike(output, printed)
+            assert "<" not in printed  # nothing is echoed
+            _, _, after_a_run = printed.rpartition("Picture: rnn_sine.png\n")
+            assert_alike(output, after_a_run)
 
 
-@pytest.mark.parametrize("page", ["English", "Chinese"])
-def test_the_sunspots_are_continued_as_the_page_shows(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(TESTS, "tests", ignore=shutil.ignore_patterns("*.py", "*.png", "__pycache__"))
-    commands = [(text, output) for _, text, output in BLOCK.findall(SESSIONS[page]) if "--ahead" in text]
-    text, output = commands[0]
-    rnn_sine.main(COMMAND.search(text)[1].replace("--lang zh", "").split() + ["--no-show", "--device", "cpu"])
-    assert_alike(output, without_losses(capsys.readouterr().out))
-
-
-@pytest.mark.parametrize("page", FOLDERS)
-def test_every_command_has_flags_and_files_that_exist(page, monkeypatch):
+@pytest.mark.parametrize("path", TEXTS)
+def test_every_command_and_link_leads_somewhere(path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    for flags in COMMAND.findall(TEXTS[page]):
-        args = rnn_sine.make_parser().parse_args(flags.split())
-        assert args.series in (None, "FILE") or Path(args.series).exists()
-    for flags in re.findall(r"python tests/experiments\.py((?: --[a-z-]+(?: \d+)?)*)", TEXTS[page]):
-        experiments.make_parser().parse_args(flags.split())
+    for flags in COMMAND.findall(TEXTS[path]):
+        rnn_sine.make_parser().parse_args(flags.split())
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", BLOCK.sub("", TEXTS[path])):
+        page = (path.parent / target).resolve() if target else path
+        assert page.is_file()
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", TEXTS[page].lower(), re.MULTILINE)
+            plain = [re.sub(r"[^\w\- ]", "", heading) for heading in headings]
+            assert anchor.replace("-", " ") in [heading.replace("-", " ") for heading in plain]
 
 
-@pytest.mark.parametrize("page", FOLDERS)
-def test_every_link_leads_somewhere(page):
-    anchors = {}
-    for name, text in TEXTS.items():
-        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-        plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
-        anchors[(ROOT / name).resolve()] = [heading.replace(" ", "-") for heading in plain]
-    for path, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", BLOCK.sub("", TEXTS[page])):
-        target = (FOLDERS[page] / path).resolve() if path else (ROOT / page).resolve()
-        assert target.is_file(), path
-        assert not anchor or anchor in anchors[target], anchor
-
-
-def table_rows(text):
-    return [line for line in text.splitlines() if line.startswith("|") and "---" not in line]
-
-
-def test_the_tables_are_those_that_the_experiments_print():
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        experiments.print_tables(json.loads((TESTS / "experiments.json").read_text()))
-    printed = table_rows(out.getvalue())
-    names = {row.split("|")[1] for row in printed} - {" "}
-    shown = [row for row in table_rows(TEXTS["tests/README.md"]) if row.split("|")[1] in names]
+def test_the_evidence_has_the_tables_that_the_experiments_print(capsys):
+    experiments.print_tables(FIGURES)
+    printed = set(re.findall(r"^\|.*", capsys.readouterr().out, re.MULTILINE))
+    names = {row.split("|")[1] for row in printed} - {" ", "---"}
+    shown = [row for row in re.findall(r"^\|.*", EVIDENCE, re.MULTILINE) if row.split("|")[1] in names]
     assert len(shown) > 40
-    for row in shown:
-        assert row in printed
+    assert set(shown) <= printed
+
+
+def test_the_stories_have_the_roots_of_the_medians():
+    rows = [row for table in FIGURES.values() for row in table.values()]
+    roots = [abs(np.median(cell)) ** 0.5 for row in rows for cell in row.values()]
+    numbers = np.float64(re.findall(STORY_NUMBER, ENGLISH))
+    assert len(numbers) == 24
+    for number in numbers:
+        assert np.isclose(roots, number, rtol=0.006).any()
