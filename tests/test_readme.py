@@ -92,7 +92,8 @@ def test_the_evidence_has_the_tables_that_the_experiments_print(capsys):
 def test_the_stories_have_the_roots_of_the_medians():
     rows = [row for table in FIGURES.values() for row in table.values()]
     roots = [abs(np.median(cell)) ** 0.5 for row in rows for cell in row.values()]
-    numbers = np.float64(re.findall(STORY_NUMBER, ENGLISH))
+    stories, _, _ = ENGLISH.partition("## Your own numbers")
+    numbers = np.float64(re.findall(STORY_NUMBER, stories))
     assert len(numbers) == 24
     for number in numbers:
         assert np.isclose(roots, number, rtol=0.006).any()
