@@ -8,8 +8,8 @@ hidden state. That is the whole idea.
     python rnn_sine.py --series FILE   the same with your own numbers
     python rnn_sine.py --help          what you can change
 
-The first of these commands ends with a table of errors, 1, 4, 16 and 64 steps ahead. The smaller
-an error, the better:
+The first of these commands prints a table of errors, 1, 4, 16 and 64 steps ahead. The smaller an
+error, the better:
 
     predictor           RMSE 1 step ahead         4        16        64
     persistence                    0.0216    0.0856     0.328      1.05
@@ -19,14 +19,15 @@ an error, the better:
 
 RMSE is the root of the mean squared error, so it is the typical size of an error. The sine's height
 is 1. Persistence says the last value again. Linear regression says a weighted sum of the last 20
-values. The MLP (multilayer perceptron) is a neural network without a loop.
+values. The MLP (multilayer perceptron) is a neural network that sees the 20 values all at once.
 
 One step ahead, you would not see the RNN's error in a plot. Yet the error of linear regression is
 tens of thousands of times smaller, and nothing but rounding. The reason is that a sine obeys a rule
 that is a weighted sum: y[t+1] = 2 cos(d) y[t] - y[t-1], where d is how much the sine's angle grows
 from one value to the next. Many steps ahead, each predictor reads its own predictions, so its
-errors feed on each other. README.md shows why the MLP suffers less from that than the RNN, and on
-which series an RNN is worth it.
+errors feed on each other. The RNN suffers most from that. One reason is that it leans on the newest
+few values more than the MLP does, and whoever leans on few values blows their errors up. README.md
+shows that, and on which series a recurrent network wins.
 
 Part 1 is the program of a Chinese blog article, 循环神经网络(RNN)模型, with the article's settings.
 Part 2 is what the RNN is compared with. Part 3, `main`, puts both together, and ends the lesson.
@@ -56,7 +57,7 @@ TRAIN_FRACTION = 0.8  # of the samples, the first ones in time; the rest is for 
 # A tensor is PyTorch's array. It lives on a device, "cpu" or "cuda" (a graphics card), and
 # `.to(device)` copies it there. We write shapes in brackets. For example, [batch, time, 1] may be
 # [32, 20, 1]: 32 windows that are computed side by side, of 20 values each, where a value is 1
-# number. In the same place, n stands for all windows there are.
+# number. [n, time, 1] are all windows, not just one batch.
 
 
 def make_windows(series, seq_length=20, train_fraction=TRAIN_FRACTION):
@@ -122,14 +123,16 @@ class SimpleRNN(nn.Module):
     # Its forward says how a prediction is computed; `model(x)` calls it.
     def __init__(self, input_size, hidden_size, num_layers, output_size):
         super().__init__()
-        # self.rnn holds W_x, W_h, b_x and b_h. self.fc ("fully connected") holds W_y and b_y.
+        # self.rnn has W_x, W_h, b_x and b_h and computes the h_t; predict_by_hand shows how.
+        # self.fc ("fully connected") has W_y and b_y and computes y.
         # batch_first says that windows come as [batch, time, input], not [time, batch, input].
         self.rnn = nn.RNN(input_size, hidden_size, num_layers, batch_first=True)
         self.fc = nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
         """The predictions [batch, output] for the windows x [batch, time, input]."""
-        hidden_states, _ = self.rnn(x)  # h_1 ... h_T: [batch, time, hidden]; h_T again, not needed
+        # self.rnn returns all hidden states, and then the last one again, which we do not need.
+        hidden_states, _ = self.rnn(x)  # h_1 ... h_T: [batch, time, hidden]
         last_hidden_state = hidden_states[:, -1]  # h_T: [batch, hidden]
         return self.fc(last_hidden_state)  # [batch, output]
 
@@ -138,8 +141,8 @@ def predict_by_hand(model, x):
     """The predictions [batch, output] of a `SimpleRNN` of one layer, by a loop over time.
 
     This is what nn.RNN does, written out. The windows x are [batch, time, input]. Row i of x[:, t]
-    is value t of window i, and row i of h is the hidden state of window i. Because they are rows,
-    the matrices stand on the right and are transposed (.T).
+    is value t of window i, and row i of h is the hidden state of window i. For rows, the product
+    W x of the equation is written x @ W.T.
     """
     W_x, W_h, b_x, b_h = model.rnn.parameters()  # in the order in which nn.RNN keeps them
     h = torch.zeros(x.size(0), W_h.size(0), device=x.device)  # h_0: [batch, hidden]
@@ -150,18 +153,18 @@ def predict_by_hand(model, x):
 
 def train_epoch(model, train_loader, criterion, optimizer, device, scheduler=None,
                 max_grad_norm=None):
-    """The mean loss of one pass over the batches of `train_loader`; the model is trained on them.
+    """Train the model once on each batch of `train_loader`, and return the mean of the losses.
 
     The loss, `criterion(predictions, targets)`, is one number that says how wrong the predictions
     are. The gradient says, for each weight, how fast the loss rises when this weight rises. The
     `optimizer` changes each weight a little in the direction in which the loss falls. How much is
     set by the learning rate, which a `scheduler` may change after each batch.
 
-    An early value acts on the loss through all later hidden states. By the chain rule, each of
-    these steps contributes a factor, W_h times a slope of tanh. If the product shrinks with every
-    step, the gradient vanishes, and early values teach the network little. If it grows, the
-    gradient explodes, and one change of the weights may ruin them. Against this one can clip: if
-    `max_grad_norm` is given, a gradient that is longer is shortened to this length.
+    An early value acts on the loss through all later hidden states. By the chain rule, each step
+    from h_{t-1} to h_t contributes a factor, W_h times a slope of tanh. If the product shrinks with
+    every step, the gradient vanishes, and early values teach the network little. If it grows, the
+    gradient explodes, and one change of the weights may ruin them. The remedy is clipping: taken as
+    one long vector, the gradient of all weights gets the length `max_grad_norm` if it is longer.
     """
     model.train()  # a mode for layers that behave differently in training; ours do not
     batch_losses = []
@@ -184,9 +187,9 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, *
                 test_loader=None, scheduler=None, max_grad_norm=None):
     """Train `model` for some epochs, which are passes over the training samples.
 
-    Returns two lists: the training losses, one for each epoch, and, if `test_loader` is given, the
-    test losses. A training loss is a mean over an epoch in which the weights still change. A test
-    loss is computed after the epoch, so it may well be smaller.
+    Returns two lists: the training losses, one for each epoch, and the test losses; without a
+    `test_loader`, the second list stays empty. A training loss is a mean over an epoch in which the
+    weights still change. A test loss is computed after the epoch, so it may well be smaller.
 
     Ctrl-C ends the training early and keeps what was learnt. A loss that is infinite or not a
     number raises FloatingPointError.
@@ -197,13 +200,13 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, *
             loss = train_epoch(model, train_loader, criterion, optimizer, device, scheduler,
                                max_grad_norm)
             line = f"Epoch [{epoch}/{epochs}], Loss: {loss:.3e}"
-            test_loss = 0.0  # if there is no test_loader
+            losses.append(loss)
+            test_loss = 0.0  # and stays so without a test_loader
             if test_loader is not None:
                 predictions, actuals = evaluate_model(model, test_loader, device)
                 test_loss = criterion(torch.tensor(predictions), torch.tensor(actuals)).item()
                 test_losses.append(test_loss)
                 line += f", test loss: {test_loss:.3e}"
-            losses.append(loss)
             if not math.isfinite(loss + test_loss):
                 raise FloatingPointError(f"{line}: not finite, so try a lower learning rate")
             if epoch % 10 == 0 or epoch == epochs:
@@ -236,8 +239,8 @@ def evaluate_model(model, test_loader, device):
 # predictions, actuals = evaluate_model(model, DataLoader(test_data, batch_size=32), "cpu")
 
 
-# Part 2: the RNN's rivals, and how they are all compared. A predictor is any module that makes next
-# values [batch, 1] of windows [batch, time, 1], as SimpleRNN does.
+# Part 2: the RNN's rivals, and how they are all compared. A predictor is any module from windows
+# [batch, time, 1] to next values [batch, 1], as SimpleRNN is one.
 
 
 class Persistence(nn.Module):
@@ -251,13 +254,13 @@ class Persistence(nn.Module):
 def fit_linear_regression(train_data):
     """A predictor: a weighted sum of the window plus a constant, fitted by least squares.
 
-    No other weights give a smaller mean squared error on the training samples. We compute them in
-    64 bits, because neighbouring values are nearly equal, which magnifies rounding errors.
+    No other weights give a smaller mean squared error on the training samples. We compute in 64
+    bits, because a clean sine's values are sums of each other, so that in 32 bits rounding decides.
     """
     windows, targets = train_data.tensors
     inputs = windows.flatten(1)  # [n, time]
     inputs_and_one = torch.cat([inputs, torch.ones_like(targets)], dim=1)  # [n, time + 1]
-    # The weights for which inputs_and_one @ weights comes nearest to the targets: [time + 1, 1].
+    # The weights [time + 1, 1] for which inputs_and_one @ weights comes nearest to the targets:
     weights = torch.linalg.lstsq(inputs_and_one.double(), targets.double()).solution
     layer = nn.Linear(inputs.size(1), 1)
     layer.weight = nn.Parameter(weights[:-1].T.float())  # [1, time]
@@ -285,8 +288,7 @@ def train_with_adam(network, train_data, test_data, epochs=100, *, batch_size=32
     """
     train_loader = DataLoader(train_data, batch_size, shuffle=True)  # new batches in every epoch
     windows, targets = test_data.tensors
-    # A list of batches is enough for the test part, which needs no shuffling.
-    test_batches = list(zip(windows.split(1000), targets.split(1000)))
+    test_batches = list(zip(windows.split(1000), targets.split(1000)))  # needs no shuffling
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     scheduler = None
     if one_cycle:
@@ -309,22 +311,26 @@ def slide(windows, predictions):
 
 
 @torch.no_grad()
+def predict(model, windows, device):
+    """The next values after the windows [n, time, 1], a tensor [n, 1] on the CPU."""
+    model.eval()
+    pieces = []
+    for piece in windows.split(1000):  # 1,000 windows at a time, so that memory stays small
+        pieces.append(model(piece.to(device)).cpu())
+    return torch.cat(pieces)
+
+
 def forecast(model, windows, steps, device):
     """Predictions 1 ... `steps` steps ahead of the windows [n, time, 1], an array [n, steps].
 
     The model predicts the next value, the window slides, and the model predicts again.
     """
-    model.eval()
-    pieces = []
-    for part in windows.split(1000):  # 1,000 windows at a time, so that memory stays small
-        part = part.to(device)  # [part, time, 1]
-        predictions = []
-        for _ in range(steps):
-            prediction = model(part)  # [part, 1]
-            predictions.append(prediction)
-            part = slide(part, prediction)
-        pieces.append(torch.cat(predictions, dim=1).cpu())  # [part, steps]
-    return torch.cat(pieces).numpy()
+    predictions = []
+    for _ in range(steps):
+        prediction = predict(model, windows, device)  # [n, 1]
+        predictions.append(prediction)
+        windows = slide(windows, prediction)
+    return torch.cat(predictions, dim=1).numpy()
 
 
 def errors_ahead(model, windows, targets, steps, device):
@@ -340,21 +346,18 @@ def errors_ahead(model, windows, targets, steps, device):
     A prediction that is not a number counts as infinitely wrong.
     """
     n = len(windows)
-    truth = targets[:, 0].numpy()  # [n]
     errors = np.full((n, steps), np.nan)
     for step in range(steps):
-        # With each step, one window fewer has a true value; the others need no prediction.
-        n_known = n - step
-        windows = windows[:n_known]
-        predictions = forecast(model, windows, 1, device)  # [n_known, 1]
-        windows = slide(windows, torch.from_numpy(predictions))
-        differences = predictions[:, 0] - truth[step:]  # [n_known]
-        errors[:n_known, step] = np.where(np.isnan(differences), np.inf, differences)
+        predictions = predict(model, windows, device)  # [n - step, 1]
+        differences = (predictions - targets[step:])[:, 0].numpy()  # [n - step]
+        errors[: n - step, step] = np.where(np.isnan(differences), np.inf, differences)
+        # After the slide, the last window is left out: its true value lies beyond the end.
+        windows = slide(windows, predictions)[:-1]
     return errors
 
 
 def rmse(errors):
-    """The root of the mean squared error, along the first axis; NaN is left out."""
+    """The root of the mean squared error along the first axis; NaN (no true value) is left out."""
     return np.sqrt(np.nanmean(np.square(errors), axis=0))
 
 
@@ -383,8 +386,8 @@ def main(argv=None):
 
     Returns a dict. Values and errors are in the unit of the series:
 
-        "model"          the trained SimpleRNN; it reads and predicts (value - mean) / scale
-        "mean", "scale"  of the series, two numbers; 0 and 1 for the sine
+        "model"          the trained SimpleRNN, which works with scaled values
+        "mean", "scale"  floats; a scaled value is (value - mean) / scale. For the sine, 0 and 1
         "actuals"        the true values of the test part, an array [n]
         "errors"         a dict: predictor's name -> array [n, steps], as `errors_ahead` gives it
         "losses"         a dict: network's name -> (training losses, test losses), two lists
@@ -392,43 +395,32 @@ def main(argv=None):
 
     With `--ahead`, the dict also has what `answer_ahead` returns.
     """
-    # Flags and file. Whatever is wrong with them ends the program here, in a sentence.
-    parser = make_parser()
-    args = parser.parse_args(argv)
-    try:
-        check_flags(args)
-        np.random.seed(args.seed)  # NumPy draws the noise, and refuses a bad seed
-        device = prepare_device(args.device)
-        if args.series is not None:
-            series = load_series(args.series, column=args.column, drop_missing=args.drop_missing,
-                                 newest_first=args.newest_first)
-            scaled, mean, scale = scale_series(series, args.seq_length)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-
-    # Samples, of the file or of the sine.
-    if args.series is not None:
-        train_data, test_data = make_windows(scaled, args.seq_length)
-        windows, targets = test_data.tensors
-        actuals = series[-len(targets):]
-    else:
+    # Flags, and samples of the sine or, if there is one, of the file.
+    args, device, series = read_flags(argv)
+    if series is None:
         train_data, test_data = generate_data(seq_length=args.seq_length, noise=args.noise)
-        windows, targets = test_data.tensors
-        actuals = targets[:, 0].double().numpy()
         mean, scale = 0.0, 1.0
+    else:
+        scaled, mean, scale = scale_series(series, args.seq_length)
+        train_data, test_data = make_windows(scaled, args.seq_length)
+    windows, targets = test_data.tensors
+    actuals = targets[:, 0].double().numpy()
+    if series is not None:
+        actuals = series[-len(targets):]  # the file's own numbers, neither scaled nor rounded
     if args.ahead > len(targets) // 2:
-        parser.error(f"--ahead can be {len(targets) // 2} at most, half of the test values")
+        make_parser().error(f"--ahead can be {len(targets) // 2} at most, half of the test values")
     print(f"{len(train_data)} samples train, {len(test_data)} test. Device: {device}")
 
-    # The two networks. The random numbers of each begin with the same seed, so nothing that happens
-    # to one network changes the other.
+    # The two networks. Each has random numbers of its own, from the same seed. So what happens to
+    # one network, a Ctrl-C for example, cannot change the other.
     settings = {"epochs": args.epochs, "batch_size": args.batch_size, "device": device,
                 "learning_rate": args.learning_rate, "one_cycle": args.one_cycle,
                 "max_grad_norm": args.max_grad_norm}
     try:
         torch.manual_seed(args.seed)
         rnn = SimpleRNN(1, args.hidden_size, args.num_layers, 1).to(device)
-        if args.num_layers == 1 and isinstance(rnn.rnn, nn.RNN):  # an nn.LSTM has another equation
+        # The loop by hand knows one layer only, and an nn.LSTM would have another equation.
+        if args.num_layers == 1 and isinstance(rnn.rnn, nn.RNN):
             with torch.no_grad():
                 few = windows[:32].to(device)
                 differences = predict_by_hand(rnn, few) - rnn(few)
@@ -440,7 +432,7 @@ def main(argv=None):
         mlp = make_mlp(args.seq_length, args.hidden_size).to(device)
         mlp_losses = train_with_adam(mlp, train_data, test_data, **settings)
     except FloatingPointError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
+        sys.exit(f"rnn_sine.py: {error}")
 
     # All predictors meet the same test windows. Add your own here: any module from windows to next
     # values, trained or not. It will be compared, printed and drawn.
@@ -475,23 +467,21 @@ def main(argv=None):
 # 1. In SimpleRNN, write nn.LSTM or nn.GRU for nn.RNN. Through both of them, gradients vanish less
 #    easily. Which of the three errs least?
 # 2. Run `--noise 0.1`, then `--noise 0.1 --seq-length 60`. Who gains from the longer window?
-# 3. Add a predictor to the dict in `main`: the straight line through the last two values,
-#    2 x[:, -1] - x[:, -2]. Does it beat the RNN?
+# 3. Write a class like Persistence that draws a straight line through the last two values and
+#    returns 2 * x[:, -1] - x[:, -2]. Add it to the dict in `main`. Does it beat the RNN?
 
 # Part 4: the table and the picture.
 
 
 def count_wins(errors):
-    """Who errs least one step ahead, and how surely: (the best one's name, its wins over others).
+    """The name of the predictor that errs least one step ahead, and a dict with its wins.
 
     `errors` is a dict: predictor's name -> array [n, steps], as `errors_ahead` gives it. We cut the
-    n test values into ten parts, in the order of time. The wins are a dict: another predictor's
+    n test values into ten parts, in the order of time. The dict of wins is: another predictor's
     name -> the number of parts in which the best one has the smaller RMSE.
 
-    For example, {"MLP": 10} says that the best predictor beats the MLP in all ten parts. If both
-    were equally good, each part would be like the toss of a coin, and ten wins out of ten would
-    happen once in 2 ** 10 = 1,024 times. That is weaker than it looks, because the best one was
-    picked after its errors were seen, and because neighbouring errors may be alike.
+    For example, {"MLP": 10} says that the best one beats the MLP in all ten parts. README.md says
+    why that proves less than it seems.
     """
     one_step = {name: array[:, 0] for name, array in errors.items()}
     best = min(one_step, key=lambda name: rmse(one_step[name]))
@@ -499,9 +489,8 @@ def count_wins(errors):
     counts = {}
     for name in one_step:
         if name != best:
-            parts = np.array_split(one_step[name], 10)
             counts[name] = 0
-            for best_part, part in zip(best_parts, parts):
+            for best_part, part in zip(best_parts, np.array_split(one_step[name], 10)):
                 if rmse(best_part) < rmse(part):
                     counts[name] += 1
     return best, counts
@@ -510,12 +499,13 @@ def count_wins(errors):
 def next_values(predictor, windows, targets, errors, mean, scale, device):
     """The values after the last target, an array [steps, 3]: value, low, high in the series' unit.
 
-    The rows are 1 ... `steps` steps ahead. `errors` [n, steps], in the series' unit, are the
-    predictor's errors on the test part. Low and high stand at the same distance from the value:
-    nine in ten test errors, so many steps ahead, were smaller than this distance. For example, if
-    the sizes of the errors were 1, 2, ... 100, it lies between 90 and 91. If the future is like the
-    test part, the true value lies between low and high about nine times in ten at each step (not at
-    all steps together; and a bit less often, if the predictor was chosen by these same errors).
+    Row 0 is 1 step ahead, row 1 is 2 steps ahead, and so on. `errors` [n, steps], in the series'
+    unit, are the predictor's errors on the test part. Low and high stand at the same distance from
+    the value. Of the test errors at this step, nine in ten were smaller than this distance.
+
+    If the future is like the test part, the true value lies between low and high about nine times
+    in ten. This holds for each step, not for all steps together. It holds a bit less often if the
+    predictor was chosen by these same errors.
     """
     newest = torch.cat([windows[-1, 1:], targets[-1:]])  # the last window, slid by one: [time, 1]
     steps = errors.shape[1]
@@ -529,13 +519,12 @@ def answer_ahead(predictors, windows, targets, errors, n_ahead, mean, scale, dev
     """The next `n_ahead` values by the predictor that errs least over as many steps, as a dict.
 
         "ahead_rmse"    a dict: predictor's name -> its RMSE over 1 ... `n_ahead` steps ahead
-        "ahead_by"      the name of the predictor with the smallest of them, which answers
-        "ahead"         its answer, an array [n_ahead, 3] as `next_values` gives it
+        "ahead_by"      the name of the predictor with the smallest RMSE, which makes the forecast
+        "ahead"         its forecast, an array [n_ahead, 3] as `next_values` gives it
     """
     sizes = {}
     for name in predictors:
-        first_steps = errors[name][:, :n_ahead]  # [n, n_ahead]
-        sizes[name] = float(rmse(first_steps.flatten()))
+        sizes[name] = float(rmse(errors[name][:, :n_ahead].flatten()))  # over all rows and steps
     best = min(sizes, key=sizes.get)  # the name with the smallest size
     values = next_values(predictors[best], windows, targets, errors[best][:, :n_ahead], mean, scale,
                          device)
@@ -567,9 +556,19 @@ def print_report(results):
 def draw_results(results):
     """A figure of `results` in four panels. A predictor has the same colour in all of them."""
     figure, axes = plt.subplots(2, 2, figsize=(13, 6.4), layout="constrained")
+    ax_one, ax_many, ax_errors, ax_losses = axes.flat
     colors = {name: f"C{place}" for place, name in enumerate(results["errors"])}
-    draw_predictions(axes[0, 0], axes[0, 1], results, colors)
-    draw_errors_and_losses(axes[1, 0], axes[1, 1], results, colors)
+    draw_predictions(ax_one, ax_many, results, colors)
+    ax_errors.set(title="Error against steps ahead", xlabel="steps ahead", ylabel="RMSE",
+                  yscale="log")
+    for name, errors in results["errors"].items():
+        sizes = rmse(errors)
+        ax_errors.plot(np.arange(len(sizes)) + 1, sizes, ".-", color=colors[name], label=name)
+    ax_losses.set(title="Losses during training", xlabel="epoch", ylabel="MSE", yscale="log")
+    for name, (losses, test_losses) in results["losses"].items():
+        for what, values, style in (("training", losses, ".:"), ("test", test_losses, ".-")):
+            epochs = np.arange(len(values)) + 1
+            ax_losses.plot(epochs, values, style, color=colors[name], label=f"{name}: {what}")
     for ax in axes.flat:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)  # below the data
     return figure
@@ -604,22 +603,8 @@ def draw_predictions(ax_one, ax_many, results, colors):
                      label=label)
 
 
-def draw_errors_and_losses(ax_errors, ax_losses, results, colors):
-    """Draw on two panels how the errors grow with the steps, and how the losses fall."""
-    ax_errors.set(title="Error against steps ahead", xlabel="steps ahead", ylabel="RMSE",
-                  yscale="log")
-    for name, errors in results["errors"].items():
-        sizes = rmse(errors)
-        ax_errors.plot(np.arange(len(sizes)) + 1, sizes, ".-", color=colors[name], label=name)
-    ax_losses.set(title="Losses during training", xlabel="epoch", ylabel="MSE", yscale="log")
-    for name, (losses, test_losses) in results["losses"].items():
-        epochs = np.arange(len(losses)) + 1
-        ax_losses.plot(epochs, losses, ".:", color=colors[name], label=f"{name}: training")
-        ax_losses.plot(epochs, test_losses, ".-", color=colors[name], label=f"{name}: test")
-
-
-CHINESE_FONTS = ["simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti", "notosanscjk-regular",
-                 "notosanscjksc-regular", "notosanscjk-vf", "sourcehansanssc-regular", "wqy-"]
+CHINESE_FONTS = ("simhei", "msyh", "pingfang", "hiragino sans gb", "stheiti", "notosanscjk-regular",
+                 "notosanscjksc-regular", "notosanscjk-vf", "sourcehansanssc-regular", "wqy-")
 CHINESE_LABELS = {
     "One step ahead, from true values": "RNN模型预测结果（单步预测，以真实值为输入）",
     "Many steps ahead, restarted from true values": "多步预测（每段以真实值开始）",
@@ -644,8 +629,7 @@ CHINESE_LABELS = {
 def label_in_chinese(figure):
     """Translate the labels of a finished figure, if a font is installed that has Chinese."""
     installed = sorted(font_manager.findSystemFonts())
-    fonts = [file for name in CHINESE_FONTS for file in installed
-             if Path(file).name.lower().startswith(name)]
+    fonts = [file for file in installed if Path(file).name.lower().startswith(CHINESE_FONTS)]
     if not fonts:
         print("No Chinese font is installed, so the labels of the picture are in English.")
         return
@@ -686,28 +670,27 @@ def read_rows(path):
     """A text file as (rows, places, separator): lists of cells, and for each row where it stands.
 
     The text is UTF-16 if it begins with the mark of UTF-16, else UTF-8, else GB18030 (Excel in
-    China). Empty lines and lines that begin with # do not count (but #N/A does, and #REF! and the
-    like). The separator is the tab, the semicolon or the comma, whichever stands in most lines. If
-    none of them stands in half of the lines, it is the space.
+    China). Empty lines and lines that begin with # do not count. The separator is the tab, the
+    semicolon or the comma, whichever stands in most lines. If none of them stands in half of the
+    lines, it is the space.
     """
     content = Path(path).read_bytes()  # read once, because a pipe can be read only once
+    utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            text = content.decode("utf-16")
-        else:
-            text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("gb18030", errors="replace")
     lines, line_numbers = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip(" ")
+        # A spreadsheet writes #N/A, #REF! or #DIV/0! for a missing number.
         comment = line.startswith("#") and not re.match(r"#(N/A|[A-Z/0]+[!?])", line)
         if line.strip() and not comment:
             lines.append(line)
             line_numbers.append(number)
     if content.startswith(b"PK\x03\x04") or "\0" in text or not lines:
         raise ValueError("this is no text, or empty: save a workbook as CSV, unpack an archive")
-    counts = {mark: sum(mark in line for line in lines) for mark in "\t;,"}
+    counts = {mark: sum(mark in line for line in lines) for mark in "\t;,"}  # lines with the mark
     separator = max(counts, key=counts.get)  # the first of those that are equal
     if counts[separator] < len(lines) / 2:
         separator = " "
@@ -724,11 +707,11 @@ def read_rows(path):
     return rows, places, separator
 
 
-def in_python(cell, separator):
+def normalize_number(cell, separator):
     """The text of a cell, with its number as Python writes numbers."""
     if separator == ";":  # a comma is the decimal mark
         return cell.replace(",", ".")
-    # Between commas, a number in quotation marks may have commas for thousands.
+    # Between commas, a number in quotation marks may have commas for thousands: "1,234.5".
     if separator == "," and re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", cell):
         return cell.replace(",", "")
     return cell
@@ -745,16 +728,16 @@ def to_number(text):
 
 def is_heading(cell):
     """Whether the first letter or digit in a cell is a letter: yes for "PM2.5", no for "13.1 p"."""
-    first = re.search(r"[^\W_]", cell)
+    first = re.search(r"[^\W_]", cell)  # a letter or a digit
     return first is not None and first[0].isalpha()
 
 
 def choose_column(rows, width, separator, column):
     """The place of the column to read, from 0 on; `width` is the usual number of cells in a row.
 
-    A file has one column, or it has two and the last is read; between commas, the last needs a
-    heading, because 503,11 may be one number. In every other case `column` must say which: digits
-    are a place from 1 on, other text is a heading in the first row of the usual length.
+    A file has one column, or it has two and the last is read. In a file with commas, the last of
+    two needs a heading, because 503,11 may be one number. In every other case `column` must say
+    which: digits are a place from 1 on, other text is a heading in the first row of usual length.
     """
     usual_rows = [row for row in rows if len(row) == width]
     headings = usual_rows[0]
@@ -771,8 +754,7 @@ def choose_column(rows, width, separator, column):
     listing = []
     for place, (heading, last) in enumerate(zip(headings, usual_rows[-1]), start=1):
         listing.append(f"{place} ({heading:.20} ... {last:.20})")
-    listing = ", ".join(listing)
-    advice = f"choose a column of numbers by --column and its place: {listing:.999}"
+    advice = f"choose a column of numbers by --column and its place: {', '.join(listing):.999}"
     if separator == "," and not is_heading(headings[-1]):
         advice = ("if these are decimal commas, write 503.11 for 503,11; if they are commas of "
                   f"thousands, write 1234.50 for 1,234.50; if neither, {advice}")
@@ -782,8 +764,8 @@ def choose_column(rows, width, separator, column):
 def check_thousands(texts):
     """Raise ValueError if a column of numbers, written as Python writes them, may have thousands.
 
-    Beside 985, the text 1.064 may mean 1,064 or a bit more than 1. One number like 12.5 or 0.985
-    decides that the point is a decimal mark.
+    If a column has 985 and 1.064, the latter may mean 1,064 or a bit more than 1. One number like
+    12.5 or 0.985 decides that the point is a decimal mark.
     """
     with_point = [text for text in texts if not re.fullmatch(r"[-+]?\d+", text)]
     if 0 < len(with_point) < len(texts):
@@ -793,13 +775,13 @@ def check_thousands(texts):
 
 
 def check_series(series, past):
-    """Raise ValueError if a series cannot be learnt; `past` is its beginning, which trains."""
+    """Raise ValueError if a series cannot be learnt; `past` is its training part."""
     if len(series) - len(past) < 10:
         raise ValueError(f"{len(series)} values are too few: a fifth of those after the first "
                          "window is for the test, and it needs at least 10")
     if past.max() - past.min() < 1e-30 or np.abs(series).max() > 1e30:
         raise ValueError("the values that train must differ, and none may be beyond 1e30")
-    # Networks compute in 32 bits. There, one value very far off makes the others equal.
+    # Networks compute in 32 bits, where a value very far off makes others equal that are not.
     scaled = (series - past.mean()) / past.std()
     differ = np.diff(series) != 0
     lost = differ & (np.diff(scaled.astype(np.float32)) == 0)
@@ -820,14 +802,15 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     chosen = choose_column(rows, width, separator, column)
     name = f"column {chosen + 1} of {width}"
 
-    # The cells of this column as numbers; NaN where there is none.
-    texts = [in_python(row[chosen], separator) if len(row) == width else "" for row in rows]
+    # The cells of this column as texts, and as numbers, with NaN where there is none.
+    texts = [normalize_number(row[chosen], separator) if len(row) == width else "" for row in rows]
     values = np.array([to_number(text) for text in texts])
     used = np.flatnonzero(np.isfinite(values))
     first = used[0] if len(used) > 0 else len(rows)  # the row of the first number
 
-    # Above the first number stand headings. A cell with digits that is neither a heading nor a
-    # number is refused, and so is a row of another length with digits below the first heading.
+    # Above the first number stand headings, like "PM2.5". Refused are: a cell with digits that is
+    # neither a heading nor a number, like "$5"; below the first heading, a row of another length
+    # that has digits, like "2020-01-01,1,234.5" in a file of two columns.
     top = [len(row) for row in rows].index(width)  # the first row of the usual length
     for n in range(top, len(rows)):
         usual = len(rows[n]) == width
@@ -835,10 +818,10 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
         named = n == top and cell == column  # by --column
         heading = usual and n < first and (is_heading(cell) or named)
         if math.isnan(values[n]) and re.search(r"\d", cell) and not heading:
-            raise ValueError(f"{places[n]}: {cell!r} is no number. Write numbers as 1234.5, without "
-                             "a sign or a word beside them; put # before a line that is a note")
+            raise ValueError(f"{places[n]}: {cell!r} is no number. Write a number as 1234.5, "
+                             "no sign or word beside it; put # before a line that is a note")
 
-    # A cell without digits is missing. Behind the last number, it belongs to a note.
+    # A cell without digits, like "NA", is a missing number; after the last number, it is a note.
     if len(used) == 0:
         raise ValueError(f"{name} has no number")
     last = used[-1]
@@ -880,14 +863,14 @@ def make_parser():
         help="numbers in the hidden state; fewer, if the test loss is far above the training loss")
     add("--num-layers", type=int, default=1, help="recurrent layers, one upon the other")
     add("--seed", type=int, default=42,
-        help="begins the random numbers; try others to see how much of a result is luck")
+        help="start of the random numbers; try others to see how much of a result is luck")
     add = parser.add_argument_group("training", note).add_argument
     add("--epochs", type=int, default=100,
         help="passes over the training samples; more, while the test loss still falls")
     add("--batch-size", type=int, default=32, help="windows for each change of the weights")
     add("--learning-rate", type=float, default=0.001,
         help="how much a batch changes the weights; less, if the loss jumps or is not finite")
-    add("--one-cycle", action="store_true", help="let the learning rate rise, then fall to almost 0")
+    add("--one-cycle", action="store_true", help="let the learning rate rise, then fall to zero")
     add("--max-grad-norm", type=float,
         help="shorten gradients that are longer than this, if the loss jumps; for example 0.1")
     add("--device", default="auto", help="cpu, cuda, ...; auto takes cuda if there is one")
@@ -897,6 +880,24 @@ def make_parser():
     add("--lang", choices=["en", "zh"], default="en", help="the picture's language")
     add("--no-show", action="store_true", help="save the picture, but open no window")
     return parser
+
+
+def read_flags(argv):
+    """The flags, the torch.device, the file's series or None; ends the program if one is wrong."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    series = None
+    try:
+        check_flags(args)
+        np.random.seed(args.seed)  # NumPy draws the noise; a bad seed is a ValueError
+        device = prepare_device(args.device)
+        if args.series is not None:
+            series = load_series(args.series, column=args.column, drop_missing=args.drop_missing,
+                                 newest_first=args.newest_first)
+            scale_series(series, args.seq_length)  # a ValueError if that cannot be done
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    return args, device, series
 
 
 def check_flags(args):
@@ -939,7 +940,7 @@ def prepare_device(name):
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # a character that the console lacks becomes its code
+    if hasattr(sys.stdout, "reconfigure"):  # write a character that the console lacks as its code
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if main()["picture"] is None:
