@@ -24,10 +24,10 @@ values. The MLP (multilayer perceptron) is a neural network that sees the 20 val
 One step ahead, you would not see the RNN's error in a plot. Yet the error of linear regression is
 tens of thousands of times smaller, and nothing but rounding. The reason is that a sine obeys a rule
 that is a weighted sum: y[t+1] = 2 cos(d) y[t] - y[t-1], where d is how much the sine's angle grows
-from one value to the next. Many steps ahead, each predictor reads its own predictions, so its
-errors feed on each other. The RNN suffers most from that. One reason is that it leans on the newest
-few values more than the MLP does, and whoever leans on few values blows their errors up. README.md
-shows that, and on which series a recurrent network wins.
+from one value to the next. Many steps ahead, each prediction enters the window as if it were true,
+so errors feed on each other. (Those of linear regression are too small to matter.) The RNN suffers
+more than the MLP. One reason is that it leans on the newest few values, among which errors average
+out less. README.md shows that, and on which series a recurrent network wins.
 
 Part 1 is the program of a Chinese blog article, 循环神经网络(RNN)模型, with the article's settings.
 Part 2 is what the RNN is compared with. Part 3, `main`, puts both together, and ends the lesson.
@@ -124,7 +124,8 @@ class SimpleRNN(nn.Module):
     def __init__(self, input_size, hidden_size, num_layers, output_size):
         super().__init__()
         # self.rnn has W_x, W_h, b_x and b_h and computes the h_t; predict_by_hand shows how.
-        # self.fc ("fully connected") has W_y and b_y and computes y.
+        # self.fc ("fully connected") has W_y and b_y and computes y. With num_layers=2, a second
+        # layer would read the h_t of the first.
         # batch_first says that windows come as [batch, time, input], not [time, batch, input].
         self.rnn = nn.RNN(input_size, hidden_size, num_layers, batch_first=True)
         self.fc = nn.Linear(hidden_size, output_size)
@@ -142,7 +143,7 @@ def predict_by_hand(model, x):
 
     This is what nn.RNN does, written out. The windows x are [batch, time, input]. Row i of x[:, t]
     is value t of window i, and row i of h is the hidden state of window i. For rows, the product
-    W x of the equation is written x @ W.T.
+    W x of the equation is x @ W.T, [batch, input] @ [input, hidden].
     """
     W_x, W_h, b_x, b_h = model.rnn.parameters()  # in the order in which nn.RNN keeps them
     h = torch.zeros(x.size(0), W_h.size(0), device=x.device)  # h_0: [batch, hidden]
@@ -160,11 +161,12 @@ def train_epoch(model, train_loader, criterion, optimizer, device, scheduler=Non
     `optimizer` changes each weight a little in the direction in which the loss falls. How much is
     set by the learning rate, which a `scheduler` may change after each batch.
 
-    An early value acts on the loss through all later hidden states. By the chain rule, each step
-    from h_{t-1} to h_t contributes a factor, W_h times a slope of tanh. If the product shrinks with
-    every step, the gradient vanishes, and early values teach the network little. If it grows, the
-    gradient explodes, and one change of the weights may ruin them. The remedy is clipping: taken as
-    one long vector, the gradient of all weights gets the length `max_grad_norm` if it is longer.
+    An early value acts on the loss through all later hidden states. By the chain rule, the gradient
+    has one factor for each step from h_{t-1} to h_t: W_h times a slope of tanh. If their product
+    shrinks with every step, the gradient vanishes, and early values teach the network little. If
+    the product grows, the gradient explodes, and one change of the weights may ruin them. Against
+    exploding we can clip: if the gradient (of all weights, as one vector) is longer than
+    `max_grad_norm`, it is shortened to this length.
     """
     model.train()  # a mode for layers that behave differently in training; ours do not
     batch_losses = []
@@ -201,13 +203,13 @@ def train_model(model, train_loader, criterion, optimizer, device, epochs=100, *
                                max_grad_norm)
             line = f"Epoch [{epoch}/{epochs}], Loss: {loss:.3e}"
             losses.append(loss)
-            test_loss = 0.0  # and stays so without a test_loader
+            test_loss = 0.0  # stays so without a test_loader
             if test_loader is not None:
                 predictions, actuals = evaluate_model(model, test_loader, device)
                 test_loss = criterion(torch.tensor(predictions), torch.tensor(actuals)).item()
                 test_losses.append(test_loss)
                 line += f", test loss: {test_loss:.3e}"
-            if not math.isfinite(loss + test_loss):
+            if not math.isfinite(loss + test_loss):  # if one of them is not
                 raise FloatingPointError(f"{line}: not finite, so try a lower learning rate")
             if epoch % 10 == 0 or epoch == epochs:
                 print(line)
@@ -254,8 +256,8 @@ class Persistence(nn.Module):
 def fit_linear_regression(train_data):
     """A predictor: a weighted sum of the window plus a constant, fitted by least squares.
 
-    No other weights give a smaller mean squared error on the training samples. We compute in 64
-    bits, because a clean sine's values are sums of each other, so that in 32 bits rounding decides.
+    No other weights give a smaller mean squared error on the training samples. On a clean sine,
+    many weights fit equally well. In 32 bits, rounding would spoil the choice; we compute in 64.
     """
     windows, targets = train_data.tensors
     inputs = windows.flatten(1)  # [n, time]
@@ -271,7 +273,7 @@ def fit_linear_regression(train_data):
 def make_mlp(seq_length, hidden_size):
     """A multilayer perceptron, y = W_2 tanh(W_1 x + b_1) + b_2, where x is the whole window.
 
-    It has a weight of its own for each place in the window, while the RNN shares its weights among
+    It has weights of their own for each place in the window, while the RNN shares its weights among
     the places. With 20 values and 64 hidden numbers there are 20 * 64 + 64 + 64 + 1 = 1,409.
     """
     return nn.Sequential(nn.Flatten(),  # [batch, time]
@@ -312,7 +314,7 @@ def slide(windows, predictions):
 
 @torch.no_grad()
 def predict(model, windows, device):
-    """The next values after the windows [n, time, 1], a tensor [n, 1] on the CPU."""
+    """As `evaluate_model`, for windows [n, time, 1] without targets: a tensor [n, 1] on the CPU."""
     model.eval()
     pieces = []
     for piece in windows.split(1000):  # 1,000 windows at a time, so that memory stays small
@@ -337,13 +339,14 @@ def errors_ahead(model, windows, targets, steps, device):
     """Prediction minus true value, 1 ... `steps` steps ahead of each window: an array [n, steps].
 
     The windows [n, time, 1] and the targets [n, 1] are neighbours in time, so the true value two
-    steps ahead of a window is the target of the next one. With three windows, 1 and 2 steps ahead:
+    steps ahead of a window is the target of the next one. The true values for three windows:
 
-        window 0    target 0    target 1
-        window 1    target 1    target 2
-        window 2    target 2    no true value, so the error is NaN
+                    1 step ahead    2 steps ahead
+        window 0    target 0        target 1
+        window 1    target 1        target 2
+        window 2    target 2        none, so the error is NaN
 
-    A prediction that is not a number counts as infinitely wrong.
+    Column 0 of the result is one step ahead. A prediction that is NaN counts as infinitely wrong.
     """
     n = len(windows)
     errors = np.full((n, steps), np.nan)
@@ -371,6 +374,7 @@ def scale_series(series, seq_length):
     Returns (scaled, mean, scale): `mean + scale * scaled` is the series. Raises ValueError if the
     series is too short or cannot be scaled; `check_series` says when.
     """
+    series = np.array(series, dtype=float)
     n_train = int(TRAIN_FRACTION * (len(series) - seq_length))
     past = series[: seq_length + n_train]  # the windows and targets that train
     check_series(series, past)
@@ -395,24 +399,24 @@ def main(argv=None):
 
     With `--ahead`, the dict also has what `answer_ahead` returns.
     """
-    # Flags, and samples of the sine or, if there is one, of the file.
-    args, device, series = read_flags(argv)
+    args, device, series = read_flags(argv)  # the series is None if there is no file
+
+    # Samples, of the sine or of the file. (For a list of your own, write here: series = [...].)
     if series is None:
         train_data, test_data = generate_data(seq_length=args.seq_length, noise=args.noise)
         mean, scale = 0.0, 1.0
+        actuals = test_data.tensors[1].double().numpy()[:, 0]
     else:
         scaled, mean, scale = scale_series(series, args.seq_length)
         train_data, test_data = make_windows(scaled, args.seq_length)
+        actuals = np.array(series, dtype=float)[-len(test_data):]  # neither scaled nor rounded
     windows, targets = test_data.tensors
-    actuals = targets[:, 0].double().numpy()
-    if series is not None:
-        actuals = series[-len(targets):]  # the file's own numbers, neither scaled nor rounded
     if args.ahead > len(targets) // 2:
         make_parser().error(f"--ahead can be {len(targets) // 2} at most, half of the test values")
     print(f"{len(train_data)} samples train, {len(test_data)} test. Device: {device}")
 
-    # The two networks. Each has random numbers of its own, from the same seed. So what happens to
-    # one network, a Ctrl-C for example, cannot change the other.
+    # The two networks. The seed is set again before each of them. So what happens to one network, a
+    # Ctrl-C for example, cannot change the random numbers of the other.
     settings = {"epochs": args.epochs, "batch_size": args.batch_size, "device": device,
                 "learning_rate": args.learning_rate, "one_cycle": args.one_cycle,
                 "max_grad_norm": args.max_grad_norm}
@@ -447,7 +451,7 @@ def main(argv=None):
     steps = max(steps, args.ahead)
     errors = {}
     for name, predictor in predictors.items():
-        predictor.to(device)
+        predictor.to(device)  # a module moves itself, while a tensor is copied
         errors[name] = scale * errors_ahead(predictor, windows, targets, steps, device)
 
     # Results, the next values among them, then the table and the picture.
@@ -467,8 +471,8 @@ def main(argv=None):
 # 1. In SimpleRNN, write nn.LSTM or nn.GRU for nn.RNN. Through both of them, gradients vanish less
 #    easily. Which of the three errs least?
 # 2. Run `--noise 0.1`, then `--noise 0.1 --seq-length 60`. Who gains from the longer window?
-# 3. Write a class like Persistence that draws a straight line through the last two values and
-#    returns 2 * x[:, -1] - x[:, -2]. Add it to the dict in `main`. Does it beat the RNN?
+# 3. Write a class like Persistence that continues the straight line through the last two values:
+#    return 2 * x[:, -1] - x[:, -2]. Add it to the dict in `main`. Does it beat the RNN?
 
 # Part 4: the table and the picture.
 
@@ -480,8 +484,7 @@ def count_wins(errors):
     n test values into ten parts, in the order of time. The dict of wins is: another predictor's
     name -> the number of parts in which the best one has the smaller RMSE.
 
-    For example, {"MLP": 10} says that the best one beats the MLP in all ten parts. README.md says
-    why that proves less than it seems.
+    README.md says what ten of ten proves, and why it proves less than it seems.
     """
     one_step = {name: array[:, 0] for name, array in errors.items()}
     best = min(one_step, key=lambda name: rmse(one_step[name]))
@@ -501,7 +504,7 @@ def next_values(predictor, windows, targets, errors, mean, scale, device):
 
     Row 0 is 1 step ahead, row 1 is 2 steps ahead, and so on. `errors` [n, steps], in the series'
     unit, are the predictor's errors on the test part. Low and high stand at the same distance from
-    the value. Of the test errors at this step, nine in ten were smaller than this distance.
+    the value. Of the test errors at this step, nine in ten were smaller in size than this distance.
 
     If the future is like the test part, the true value lies between low and high about nine times
     in ten. This holds for each step, not for all steps together. It holds a bit less often if the
@@ -568,7 +571,8 @@ def draw_results(results):
     for name, (losses, test_losses) in results["losses"].items():
         for what, values, style in (("training", losses, ".:"), ("test", test_losses, ".-")):
             epochs = np.arange(len(values)) + 1
-            ax_losses.plot(epochs, values, style, color=colors[name], label=f"{name}: {what}")
+            color = colors.get(name, "black")  # for a network that is not among the predictors
+            ax_losses.plot(epochs, values, style, color=color, label=f"{name}: {what}")
     for ax in axes.flat:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)  # below the data
     return figure
@@ -653,9 +657,10 @@ def save_picture(results, output, lang, show):
         unfinished.replace(output)
         print(f"Picture: {output}")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         picture = None
         print(f"The picture could not be saved: {error}", file=sys.stderr)
+    finally:
+        unfinished.unlink(missing_ok=True)
     if show and plt.get_backend().lower() not in ("agg", "pdf", "svg", "ps"):
         plt.show(block=True)  # until somebody closes the window, in interactive mode, too
     plt.close(figure)
@@ -683,8 +688,8 @@ def read_rows(path):
     lines, line_numbers = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip(" ")
-        # A spreadsheet writes #N/A, #REF! or #DIV/0! for a missing number.
-        comment = line.startswith("#") and not re.match(r"#(N/A|[A-Z/0]+[!?])", line)
+        # A spreadsheet writes #N/A, #NV or #REF! for a missing number.
+        comment = line.startswith("#") and not re.match(r"#(N[A-Z/]|[A-Z/0]+[!?])", line)
         if line.strip() and not comment:
             lines.append(line)
             line_numbers.append(number)
@@ -755,7 +760,7 @@ def choose_column(rows, width, separator, column):
     for place, (heading, last) in enumerate(zip(headings, usual_rows[-1]), start=1):
         listing.append(f"{place} ({heading:.20} ... {last:.20})")
     advice = f"choose a column of numbers by --column and its place: {', '.join(listing):.999}"
-    if separator == "," and not is_heading(headings[-1]):
+    if separator == "," and not all(is_heading(heading) for heading in headings):
         advice = ("if these are decimal commas, write 503.11 for 503,11; if they are commas of "
                   f"thousands, write 1234.50 for 1,234.50; if neither, {advice}")
     raise ValueError(advice)
@@ -784,7 +789,7 @@ def check_series(series, past):
     # Networks compute in 32 bits, where a value very far off makes others equal that are not.
     scaled = (series - past.mean()) / past.std()
     differ = np.diff(series) != 0
-    lost = differ & (np.diff(scaled.astype(np.float32)) == 0)
+    lost = differ & (np.diff(np.clip(scaled, -1e9, 1e9).astype(np.float32)) == 0)
     if lost.sum() > differ.sum() / 10 or np.abs(scaled).max() > 1e9:
         raise ValueError(f"the values reach from {series.min():.6g} to {series.max():.6g}, so far "
                          "that a network cannot tell most of them apart: correct the value that "
@@ -808,15 +813,14 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
     used = np.flatnonzero(np.isfinite(values))
     first = used[0] if len(used) > 0 else len(rows)  # the row of the first number
 
-    # Above the first number stand headings, like "PM2.5". Refused are: a cell with digits that is
-    # neither a heading nor a number, like "$5"; below the first heading, a row of another length
-    # that has digits, like "2020-01-01,1,234.5" in a file of two columns.
+    # Above the first number stand titles and headings; they begin with a letter. Any other cell
+    # with digits that is no number, like "$5", is refused, and so is a row of another length.
     top = [len(row) for row in rows].index(width)  # the first row of the usual length
-    for n in range(top, len(rows)):
-        usual = len(rows[n]) == width
-        cell = rows[n][chosen] if usual else separator.join(rows[n])
+    for n, row in enumerate(rows):
+        usual = len(row) == width
+        cell = row[chosen] if usual else separator.join(row)
         named = n == top and cell == column  # by --column
-        heading = usual and n < first and (is_heading(cell) or named)
+        heading = n < first and (usual or n < top) and (is_heading(cell) or named)
         if math.isnan(values[n]) and re.search(r"\d", cell) and not heading:
             raise ValueError(f"{places[n]}: {cell!r} is no number. Write a number as 1234.5, "
                              "no sign or word beside it; put # before a line that is a note")
@@ -830,6 +834,9 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
         gap = first + np.argmax(np.isnan(values[first:]))  # argmax finds the first True
         raise ValueError(f"{name} has no number in {places[gap]} (rows like this: {n_gaps}). "
                          "Fill them in; or, if no value belongs there, use --drop-missing")
+    cells = "".join(rows[n][chosen] for n in used)
+    if separator == ";" and "." in cells and "," in cells:
+        raise ValueError("some numbers have a point, others a comma: leave only the decimal marks")
     check_thousands([texts[n] for n in used])
     if newest_first:
         used = used[::-1]
@@ -886,9 +893,24 @@ def read_flags(argv):
     """The flags, the torch.device, the file's series or None; ends the program if one is wrong."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    for name in ("epochs", "batch_size", "learning_rate", "max_grad_norm", "hidden_size",
+                 "num_layers", "seq_length"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < 1e30:
+            parser.error(f"--{name.replace('_', '-')} must be above 0 and below 1e30, not {value}")
+    if args.ahead < 0 or not 0 <= args.noise <= 1000:
+        parser.error("--ahead must be at least 0, and --noise must be from 0 to 1000")
+    if args.series is None and (args.column or args.newest_first or args.drop_missing):
+        parser.error("--column, --newest-first and --drop-missing need --series FILE")
+    if args.series is not None and args.noise > 0:
+        parser.error("--noise belongs to the sine, not to --series FILE")
+    output = Path(args.output)
+    if output.suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
+        parser.error("--output must end in .png, .pdf, .svg or .jpg")
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        parser.error(f"--output {args.output!r} cannot be written")
     series = None
     try:
-        check_flags(args)
         np.random.seed(args.seed)  # NumPy draws the noise; a bad seed is a ValueError
         device = prepare_device(args.device)
         if args.series is not None:
@@ -898,28 +920,6 @@ def read_flags(argv):
     except (OSError, ValueError) as error:
         parser.error(str(error))
     return args, device, series
-
-
-def check_flags(args):
-    """Raise ValueError for flags that cannot be obeyed."""
-    for name in ("epochs", "batch_size", "learning_rate", "max_grad_norm", "hidden_size",
-                 "num_layers", "seq_length"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < 1e30:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag} must be above 0 and below 1e30, not {value}")
-    if args.ahead < 0 or not 0 <= args.noise <= 1000:
-        raise ValueError("--ahead must be at least 0, and --noise must be from 0 to 1000")
-    of_a_file = args.column is not None or args.newest_first or args.drop_missing
-    if args.series is None and of_a_file:
-        raise ValueError("--column, --newest-first and --drop-missing need --series FILE")
-    if args.series is not None and args.noise > 0:
-        raise ValueError("--noise belongs to the sine, not to --series FILE")
-    output = Path(args.output)
-    if output.suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
-        raise ValueError("--output must end in .png, .pdf, .svg or .jpg")
-    if output.is_dir() or not os.access(output.parent, os.W_OK):
-        raise ValueError(f"--output {args.output!r} cannot be written")
 
 
 def prepare_device(name):
