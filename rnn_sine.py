@@ -25,9 +25,9 @@ One step ahead, you would not see the RNN's error in a plot. Yet the error of li
 tens of thousands of times smaller, and nothing but rounding. The reason is that a sine obeys a rule
 that is a weighted sum: y[t+1] = 2 cos(d) y[t] - y[t-1], where d is how much the sine's angle grows
 from one value to the next. Many steps ahead, each prediction enters the window as if it were true,
-so errors feed on each other. (Those of linear regression are too small to matter.) The RNN suffers
-more than the MLP. One reason is that it leans on the newest few values, among which errors average
-out less. README.md shows that, and on which series a recurrent network wins.
+so errors feed on each other. Fed back like this, an error grows in this RNN and shrinks in this
+MLP. (Those of linear regression are too small to matter.) README.md shows why, and on which series
+a recurrent network wins.
 
 Part 1 is the program of a Chinese blog article, 循环神经网络(RNN)模型, with the article's settings.
 Part 2 is what the RNN is compared with. Part 3, `main`, puts both together, and ends the lesson.

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from reference import plain_loop
+from reference import plain_data, plain_loop, predict
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -27,9 +27,10 @@ import rnn_sine
 
 def plain_program():
     """Train, predict, draw one chart: what the script is compared with."""
-    rnn, fc, _, _, inputs, targets = plain_loop()
-    predictions = fc(rnn(inputs)[0][:, -1])
-    plt.plot(torch.cat([targets[:50], predictions[:50].detach()], dim=1))
+    hidden_layer, output_layer, _ = plain_loop()
+    inputs, targets = plain_data()
+    predictions = predict(hidden_layer, output_layer, inputs[800:])
+    plt.plot(torch.cat([targets[800:850], predictions[:50].detach()], dim=1))
     plt.savefig("plain.png")
 
 
@@ -42,11 +43,11 @@ def cost(command, folder):
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-def seconds_of(function, *arguments):
+def seconds_of(function, *arguments, **settings):
     """How long a call takes; what it prints is thrown away."""
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        function(*arguments)
+        function(*arguments, **settings)
     return time.perf_counter() - start
 
 
@@ -60,9 +61,10 @@ def train(epochs):
 
 
 def train_and_test(epochs, n_samples=1000, seq_length=20, batch_size=32):
-    """The same through `fit`, which measures the test loss after every epoch."""
+    """The same through `train_with_adam`, which measures the test loss after every epoch."""
     train_data, test_data = rnn_sine.generate_data(n_samples, seq_length)
-    rnn_sine.fit(rnn_sine.SimpleRNN(1, 64, 1, 1), train_data, test_data, epochs, batch_size)
+    model = rnn_sine.SimpleRNN(1, 64, 1, 1)
+    rnn_sine.train_with_adam(model, train_data, test_data, epochs, batch_size=batch_size)
 
 
 def print_spread(name, values):
@@ -75,7 +77,7 @@ def compare_trainings():
         ratios = []
         for _ in range(9):
             seconds = seconds_of(function, 20)
-            ratios.append(seconds / plain_loop(epochs=20)[3])
+            ratios.append(seconds / seconds_of(plain_loop, epochs=20))
         print_spread(f"{function.__name__} / plain loop", ratios)
     for name, more in (("a window of 200 / of 20", (10, 1000, 200)), ("10,000 samples / 1,000", (10, 10_000)),
                        ("a batch of 256 / of 32", (10, 1000, 20, 256))):

@@ -1,8 +1,9 @@
-"""What all tests share: the script is found, random numbers are the same, two kinds of run."""
+"""What all tests share: the script is found, random numbers are the same, three kinds of run."""
 
 import contextlib
 import io
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -12,10 +13,14 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(1, str(TESTS))
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 import rnn_sine
+
+SCRIPT = ROOT / "rnn_sine.py"
+TINY = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "100", "--device", "cpu"]
 
 torch.set_num_threads(1)  # as main does
 
@@ -36,6 +41,11 @@ def pytest_runtest_setup():
     torch.manual_seed(0)
 
 
+def pytest_runtest_teardown():
+    """No figure stays open."""
+    plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def default_run(tmp_path_factory):
     """The default run on the CPU: (results of main, standard output)."""
@@ -49,10 +59,30 @@ def default_run(tmp_path_factory):
 def run_tiny(tmp_path, monkeypatch, capsys):
     """A function that calls main in an empty folder with small networks: (results, stdout)."""
     monkeypatch.chdir(tmp_path)
-    tiny = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "100", "--no-show"]
 
     def run(*flags):
-        results = rnn_sine.main(tiny + ["--device", "cpu"] + list(flags))
+        results = rnn_sine.main(TINY + ["--no-show"] + list(flags))
         return results, capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def run_script(tmp_path, monkeypatch, capsys):
+    """A function that runs the file in an empty folder, as the command line does: (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["rnn_sine.py"] + TINY + list(flags))
+        status = 0
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+            if isinstance(status, str):  # which Python prints, and ends with 1
+                print(status, file=sys.stderr)
+                status = 1
+        out, err = capsys.readouterr()
+        return status, out, err
 
     return run

@@ -1,8 +1,9 @@
-"""The script's functions, against references that do not use them."""
+"""The functions of the lesson, against references that do not use them."""
 
 import numpy as np
 import pytest
 import torch
+from conftest import SCRIPT
 from reference import plain_loop
 from torch import nn
 from torch.utils.data import DataLoader
@@ -22,6 +23,11 @@ def test_one_sample_is_enough_to_train_on_and_none_is_refused():
         rnn_sine.make_windows(range(6), 5)
 
 
+def test_networks_have_as_many_weights_as_their_docstrings_count():
+    assert len(weights(rnn_sine.SimpleRNN(1, 64, 1, 1))) == 4353
+    assert len(weights(rnn_sine.make_mlp(seq_length=20, hidden_size=64))) == 1409
+
+
 def test_the_articles_own_main_runs_and_trains_to_the_weights_of_a_plain_loop(default_run):
     torch.manual_seed(42)
     np.random.seed(42)
@@ -32,33 +38,68 @@ def test_the_articles_own_main_runs_and_trains_to_the_weights_of_a_plain_loop(de
     model = rnn_sine.SimpleRNN(1, 64, 1, 1).to(device)
     criterion = nn.MSELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-    losses, _ = rnn_sine.train_model(model, train_loader, criterion, optimizer, device, 5)
+    losses, test_losses = rnn_sine.train_model(model, train_loader, criterion, optimizer, device, 5)
     predictions, actuals = rnn_sine.evaluate_model(model, test_loader, device)
     test_loss = np.mean((predictions - actuals) ** 2)
-    rnn, fc, plain_losses, _, _, _ = plain_loop(epochs=5)
-    assert torch.equal(weights(model), weights(nn.Sequential(rnn, fc)))
+    hidden_layer, output_layer, plain_losses = plain_loop(epochs=5)
+    assert torch.equal(weights(model), weights(nn.ModuleList([hidden_layer, output_layer])))
     results, _ = default_run
-    assert losses == plain_losses == results["losses"]["RNN: training"][:5]
-    assert test_loss == pytest.approx(results["losses"]["RNN: test"][4], rel=1e-4)
+    expected_losses, expected_test_losses = results["losses"]["RNN"]
+    assert losses == plain_losses == expected_losses[:5]
+    assert test_losses == []
+    assert test_loss == pytest.approx(expected_test_losses[4], rel=1e-4)
+
+
+def test_all_of_it_in_eight_lines_trains_to_the_weights_of_the_default_run(default_run, tmp_path, monkeypatch, capsys):
+    script = SCRIPT.read_text(encoding="utf-8")
+    comment, _, _ = script[script.index("# from rnn_sine import") :].partition("\n\n")
+    lines = [line.removeprefix("# ") for line in comment.splitlines()]
+    assert len(lines) == 8
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec("\n".join(lines), names)
+    results, out = default_run
+    assert names["losses"] == results["losses"]["RNN"][0]
+    assert torch.equal(weights(names["model"]), weights(results["model"]))
+    errors = names["predictions"] - names["actuals"]
+    assert errors[:, 0] == pytest.approx(results["errors"]["RNN"][:, 0], abs=1e-5)
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert f"\n{last_line}, test loss: " in out  # the test of the default run compares it with 1.150e-05
 
 
 @pytest.mark.parametrize("settings", [
-    {"epochs": 3, "schedule": "onecycle", "seed": 7},
-    {"batch_size": 40, "learning_rate": 0.02},
+    {"epochs": 3, "one_cycle": True, "seed": 7},
+    {"batch_size": 300, "learning_rate": 0.02},  # the last batch has 200
     {"hidden_size": 7, "num_layers": 3},
     {"max_grad_norm": 0.125},
     {"seq_length": 9, "noise": 0.5},
 ])  # fmt: skip
-def test_a_flag_changes_the_training_as_it_changes_a_plain_loop(run_tiny, settings):
+def test_a_flag_changes_the_training_of_both_networks_as_it_changes_a_plain_loop(run_tiny, settings):
     flags = []
     for name, value in settings.items():
-        flags += ["--" + name.replace("_", "-"), str(value)]
+        flags.append("--" + name.replace("_", "-"))
+        if value is not True:
+            flags.append(str(value))
     results, _ = run_tiny(*flags)
     tiny = {"seq_length": 5, "epochs": 1, "hidden_size": 4, "batch_size": 100}
     tiny.update(settings)
-    rnn, fc, losses, _, _, _ = plain_loop(**tiny)
-    assert results["losses"]["RNN: training"] == pytest.approx(losses, rel=1e-5)
-    assert torch.allclose(weights(results["model"]), weights(nn.Sequential(rnn, fc)), atol=1e-6)
+    hidden_layer, output_layer, losses = plain_loop("RNN", **tiny)
+    expected = weights(nn.ModuleList([hidden_layer, output_layer]))
+    assert torch.allclose(weights(results["model"]), expected, atol=1e-6)
+    assert results["losses"]["RNN"][0] == pytest.approx(losses, rel=1e-5)
+    _, _, losses = plain_loop("MLP", **tiny)
+    assert results["losses"]["MLP"][0] == pytest.approx(losses, rel=1e-5)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_batches_also_if_the_last_is_small():
+    train_data, _ = rnn_sine.make_windows(torch.randn(39).numpy(), 5, train_fraction=1)
+    loader = DataLoader(train_data, batch_size=32)  # 32 samples, then 2
+    model = rnn_sine.make_mlp(5, 4)
+    standing = torch.optim.SGD(model.parameters(), lr=0.0)
+    loss = rnn_sine.train_epoch(model, loader, nn.MSELoss(), standing, "cpu")
+    windows, targets = train_data.tensors
+    errors = (model(windows) - targets).detach()
+    assert loss == pytest.approx((errors[:32].square().mean() + errors[32:].square().mean()) / 2)
 
 
 class WatchedRNN(rnn_sine.SimpleRNN):
@@ -78,7 +119,7 @@ def train_watched(epochs, interrupted_call=None):
     model.modes = []
     model.interrupted_call = interrupted_call
     train_data, test_data = rnn_sine.generate_data(42, 5)
-    losses, test_losses = rnn_sine.fit(model, train_data, test_data, epochs)
+    losses, test_losses = rnn_sine.train_with_adam(model, train_data, test_data, epochs)
     return model, losses, test_losses
 
 
@@ -91,12 +132,20 @@ def test_an_epoch_trains_then_tests_and_every_tenth_and_the_last_are_printed(cap
     assert out.endswith(f"\nEpoch [25/25], Loss: {losses[24]:.3e}, test loss: {test_losses[24]:.3e}\n")
 
 
+def test_the_test_loss_is_that_of_the_whole_test_part_after_the_epoch():
+    model = rnn_sine.make_mlp(5, 4)
+    train_data, test_data = rnn_sine.generate_data(6000, 5)  # 1,200 are more than one batch of the test
+    _, test_losses = rnn_sine.train_with_adam(model, train_data, test_data, epochs=2, batch_size=1000)
+    windows, targets = test_data.tensors
+    assert test_losses[1] == pytest.approx(nn.functional.mse_loss(model(windows), targets).item())
+
+
 @pytest.mark.parametrize("call, n_losses, n_test_losses", [
     (1, 0, 0),  # in the first batch
     (3, 1, 0),  # while the test part is evaluated
     (10, 3, 3),  # in the first batch of the fourth epoch
 ])  # fmt: skip
-def test_ctrl_c_keeps_what_has_been_learnt(call, n_losses, n_test_losses, capsys):
+def test_ctrl_c_ends_the_training_and_keeps_what_has_been_learnt(call, n_losses, n_test_losses, capsys):
     model, losses, test_losses = train_watched(10, interrupted_call=call)
     assert capsys.readouterr().out == f"Stopped in epoch {n_test_losses + 1} of 10.\n"
     reference, expected, _ = train_watched(epochs=n_losses)
@@ -111,20 +160,27 @@ def test_a_loss_that_is_not_finite_is_an_error(place):
     series[place] = 1e30
     train_data, test_data = rnn_sine.make_windows(series, 5)
     with pytest.raises(FloatingPointError, match=r"Epoch \[1/5\].* inf.*try a lower learning rate"):
-        rnn_sine.fit(rnn_sine.mlp(5, 4), train_data, test_data, epochs=5)
+        rnn_sine.train_with_adam(rnn_sine.make_mlp(5, 4), train_data, test_data, epochs=5)
+
+
+def test_options_of_a_training_have_to_be_named():
+    with pytest.raises(TypeError, match="positional"):
+        rnn_sine.train_with_adam(nn.Identity(), [], [], 1, 32)
+    with pytest.raises(TypeError, match="positional"):
+        rnn_sine.train_model(nn.Identity(), [], nn.MSELoss(), None, "cpu", 1, [])
 
 
 def test_the_errors_of_the_linear_regression_are_unrelated_to_what_it_sees():
     train_data, _ = rnn_sine.make_windows(100 + torch.randn(800).numpy())
     windows, targets = train_data.tensors
-    errors = rnn_sine.linear_regression(train_data)(windows) - targets
+    errors = rnn_sine.fit_linear_regression(train_data)(windows) - targets
     assert abs(errors.mean()) < 1e-4
     products = errors * (windows.squeeze() - 100)
     assert abs(products.mean(dim=0)).max() < 1e-4  # so no other weights would be better
 
 
 def test_the_mlp_is_its_formula():
-    network = rnn_sine.mlp(seq_length=4, hidden_size=6)
+    network = rnn_sine.make_mlp(seq_length=4, hidden_size=6)
     w_1, b_1, w_2, b_2 = network.parameters()
     x = torch.randn(4)
     hidden = torch.tanh(w_1 @ x + b_1)
@@ -133,10 +189,15 @@ def test_the_mlp_is_its_formula():
 
 
 class Extrapolation(nn.Module):
-    """The straight line through the last two values."""
+    """The straight line through the last two values; notes how many windows it sees in each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
 
     def forward(self, x):
         assert not self.training
+        self.calls.append(len(x))
         return 2 * x[:, -1] - x[:, -2]
 
 
@@ -156,16 +217,91 @@ def test_errors_ahead_are_those_of_a_slow_loop(n, steps):
     assert errors == pytest.approx(expected, abs=1e-4, nan_ok=True)
 
 
-@pytest.mark.parametrize("m, rank", [(9, 9), (10, 10), (19, 18)])
-def test_the_next_values_are_fed_back_and_their_band_reaches_as_far_as_the_error_of_its_rank(m, rank):
-    train_data, _ = rnn_sine.make_windows(np.arange(m + 5), 4, train_fraction=1)
+def test_windows_without_a_true_value_are_not_computed_and_a_thousand_go_at_a_time():
+    predictor = Extrapolation()
+    rnn_sine.errors_ahead(predictor, torch.zeros(1002, 3, 1), torch.zeros(1002, 1), 4, "cpu")
+    assert predictor.calls == [1000, 2, 1000, 1, 1000, 999]
+
+
+class NeverSure(nn.Module):
+    """Predicts exactly, but has no prediction where the last value is 3 or more."""
+
+    def forward(self, x):
+        return torch.where(x[:, -1] < 3, x[:, -1] + 1, torch.nan)
+
+
+def test_a_prediction_that_is_nan_counts_as_infinitely_wrong_and_is_not_left_out():
+    train_data, _ = rnn_sine.make_windows(np.arange(6), 2, train_fraction=1)
+    windows, targets = train_data.tensors  # the last values are 1, 2, 3, 4
+    errors = rnn_sine.errors_ahead(NeverSure(), windows, targets, 2, "cpu")
+    expected = [[0, 0], [0, np.inf], [np.inf, np.inf], [np.inf, np.nan]]
+    np.testing.assert_array_equal(errors, expected)
+    assert rnn_sine.rmse(errors).tolist() == [np.inf, np.inf]
+    best, _ = rnn_sine.count_wins({"never sure": np.repeat(errors, 5, axis=0), "wrong": np.full((20, 2), 9.0)})
+    assert best == "wrong"
+
+
+def test_the_rmse_of_each_step_leaves_out_only_what_has_no_truth():
+    assert rnn_sine.rmse(np.array([[3, 1], [-4, np.nan]])).tolist() == [12.5**0.5, 1]
+
+
+def test_the_next_values_are_fed_back_and_nine_of_ten_test_errors_are_smaller_than_half_their_band():
+    train_data, _ = rnn_sine.make_windows(np.arange(15), 4, train_fraction=1)  # 0 ... 14, so 15 and 16 are next
     windows, targets = train_data.tensors
-    errors = np.full((m + 1, 2), np.nan)  # m of them two steps ahead
-    errors[:m, 1] = torch.randperm(m) + 1
-    errors[::2] *= -1
-    values = rnn_sine.next_values(Extrapolation(), windows, targets, errors, "cpu")
-    second = m + 6
-    assert values[1].tolist() == [second, second - rank, second + rank]
+    errors = np.full((11, 2), np.nan)
+    errors[:, 0] = 7
+    errors[:10, 1] = [1, -2, 3, -4, 5, -6, 7, -8, 9, -10]  # sizes 1 ... 10: the distance is 9.1
+    values = rnn_sine.next_values(Extrapolation(), windows, targets, errors, mean=100, scale=2, device="cpu")
+    assert values == pytest.approx(np.array([[130, 123, 137], [132, 122.9, 141.1]]))
+
+
+def test_the_scale_is_that_of_the_values_that_train():
+    series = np.arange(66.0)
+    scaled, mean, scale = rnn_sine.scale_series(series, 20)
+    past = series[:56]  # 36 training samples have the values 0 ... 55
+    assert (mean, scale) == (past.mean(), past.std())
+    assert mean + scale * scaled == pytest.approx(series)
+    assert type(mean) is type(scale) is float
+
+
+SINE = np.sin(np.arange(99.0))
+
+
+@pytest.mark.parametrize("series, sentence", [
+    (np.full(100, 0.3), "must differ"),
+    (1e-40 * np.arange(100), "must differ"),
+    (np.append(np.arange(99), -2e30), "none may be beyond 1e30"),
+    (np.arange(65), "65 values are too few"),
+    (np.arange(5), "5 values are too few"),
+    (np.append(SINE, 1e10), "correct the value that lies far off"),  # it tests
+    (np.append(1e10, SINE), "correct the value that lies far off"),  # it trains
+    (np.append(1e-20 * SINE, 1e25), "correct the value that lies far off"),
+])  # fmt: skip
+def test_a_series_that_cannot_be_learnt_is_refused(series, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        rnn_sine.scale_series(series, 20)
+
+
+@pytest.mark.parametrize("series", [1e9 + SINE, np.append(1000, SINE), np.round(SINE)])
+def test_a_series_far_from_zero_or_with_a_peak_or_with_equal_neighbours_is_accepted(series):
+    scaled, mean, scale = rnn_sine.scale_series(series, 20)
+    assert mean + scale * scaled == pytest.approx(series)
+
+
+def test_a_model_is_saved_with_mean_and_scale_and_predicts_in_the_unit_of_the_series(run_tiny):
+    celsius = 20 + 5 * np.sin(np.arange(301) / 4)
+    np.savetxt("celsius.txt", celsius)
+    results, _ = run_tiny("--series", "celsius.txt", "--epochs", "20", "--batch-size", "10", "--ahead", "2")
+    numbers = {name: results[name] for name in ("mean", "scale", "losses", "ahead_rmse")}
+    torch.save((results["model"].state_dict(), numbers), "model.pt")
+    state, loaded = torch.load("model.pt", weights_only=True)  # which refuses what is no plain Python number
+    model = rnn_sine.SimpleRNN(1, 4, 1, 1)
+    model.load_state_dict(state)
+    window = torch.tensor(celsius[-6:-1]).float().reshape(1, 5, 1)
+    prediction = loaded["mean"] + loaded["scale"] * model((window - loaded["mean"]) / loaded["scale"])
+    last_error = results["errors"]["RNN"][-1, 0]
+    assert prediction.item() == pytest.approx(celsius[-1] + last_error, abs=1e-3)
+    assert abs(last_error) < 4  # it has learnt something of these 15 to 25 degrees
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

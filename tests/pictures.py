@@ -1,0 +1,185 @@
+"""Draw the pictures of the first page, in English and in Chinese: python tests/experiments.py --draw
+
+Each is drawn at the size at which the page shows it. A predictor has the colour that it has in the script's picture.
+The LSTM and the linear regression on square roots, which the script does not have, have one each.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import rnn_sine
+
+SUNSPOTS = np.loadtxt(Path(__file__).with_name("sunspots.csv"), delimiter=",", skiprows=1, usecols=1)  # from 1700 on
+COLORS = {"persistence": "C0", "linear regression": "C1", "MLP": "C2", "RNN": "C3"}
+COLORS.update({"LSTM": "C4", "linear regression on square roots": "C5"})
+CHINESE = {
+    "last value": "前一个值", "next value": "下一个值", "the rule": "真实规律",
+    "linear regression on the last value": "线性回归（只用前一个值）",
+    "time": "时间", "intensity": "光强", "error": "误差",
+    "value read": "读入的值", "hidden state": "隐藏状态", "a toss, so 1/2": "抛硬币：1/2", "surely 1": "一定是 1",
+    "hidden state before": "读入之前的隐藏状态", "hidden state after": "读入之后的隐藏状态",
+    "reading a 0": "读到 0", "reading a 1": "读到 1", "unchanged": "不变", "ones, one after the other": "连续读到 1",
+    "year": "年份", "sunspot number": "太阳黑子数", "the four test parts": "四段测试集",
+    "linear regression on square roots": "先取平方根的线性回归",
+    "known when predicting": "预测时已知", "what came": "后来的真实值", "prediction": "预测值",
+}
+
+
+def new_figure(width, height, *shape, **settings):
+    """A figure of so many pixels, and its axes."""
+    return plt.subplots(*shape, figsize=(width / 100, height / 100), layout="constrained", **settings)
+
+
+def legend_below(figure, ax, columns):
+    """One legend for the whole figure, below its panels."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def of_first_seed(cells):
+    """The figures of the first seed, an array, from {column: a list of one number per seed}."""
+    return np.array([numbers[0] for numbers in cells.values()])
+
+
+def draw_curve(picture):
+    """The logistic map: the next value against the last one, as it is and as predicted."""
+    figure, ax = new_figure(680, 400)
+    x = np.linspace(0, 1, 200)
+    ax.plot(x, 4 * x * (1 - x), color="lightgrey", linewidth=7, label="the rule")
+    last = of_first_seed(picture["last value"])
+    order = last.argsort()
+    flat = of_first_seed(picture["linear regression on the last value"])
+    ax.plot(last[order], flat[order], color=COLORS["linear regression"], label="linear regression on the last value")
+    ax.plot(last, of_first_seed(picture["RNN"]), ".", color=COLORS["RNN"], label="RNN")
+    ax.set(xlabel="last value", ylabel="next value")
+    legend_below(figure, ax, 3)
+    return figure
+
+
+def draw_laser(picture):
+    """The last laser values, one step ahead, and the errors below them."""
+    figure, axes = new_figure(830, 520, 2, 1, sharex=True, height_ratios=[2, 1])
+    truth = of_first_seed(picture["true value"])
+    places = np.arange(len(truth)) + 1
+    axes[0].plot(places, truth, color="lightgrey", linewidth=6, label="actual")
+    for name, cells in picture.items():
+        short = name.split(",")[0]  # "RNN, tuned" is drawn as the RNN
+        if short in COLORS:
+            predictions = of_first_seed(cells)
+            width = 2.2 if short == "RNN" else 1.2  # so that the RNN is seen behind the LSTM
+            axes[0].plot(places, predictions, color=COLORS[short], linewidth=width, label=short)
+            axes[1].plot(places, predictions - truth, color=COLORS[short], linewidth=width)
+    axes[1].axhline(0, color="lightgrey", linewidth=6, zorder=0)
+    axes[0].set(ylabel="intensity")
+    axes[1].set(xlabel="time", ylabel="error")
+    legend_below(figure, axes[0], 4)
+    return figure
+
+
+def draw_states(ax, values, states, border):
+    """The hidden state after each value of a series; above the border it says that the next value is a toss."""
+    places = np.arange(len(states))
+    ax.axhspan(border, 1.6, color="C0", alpha=0.12, linewidth=0)
+    ax.axhspan(-1.6, border, color="C1", alpha=0.15, linewidth=0)
+    ax.text(len(states) - 0.7, 1.3, "a toss, so 1/2", ha="right", va="center")
+    ax.text(len(states) - 0.7, -1.35, "surely 1", ha="right", va="center")
+    ax.plot(places, states, "o-", color=COLORS["RNN"])
+    ax.set(xlabel="value read", ylabel="hidden state", xlim=(-0.7, len(states) - 0.3), ylim=(-1.6, 1.6), yticks=[-1, 0, 1])
+    ax.set_xticks(places, [f"{value > 0:d}" for value in values])
+
+
+def draw_maps(ax, a_0, a_1, w, middle):
+    """The two maps of the unit, and how it swings from near the fixed point while it reads ones."""
+    h = np.linspace(-1, 1, 200)
+    ax.plot(h, h, color="lightgrey", label="unchanged")
+    ax.plot(h, np.tanh(a_0 + w * h), color="C7", linestyle="--", label="reading a 0")
+    ax.plot(h, np.tanh(a_1 + w * h), color="black", label="reading a 1")
+    path = [middle + 0.06]
+    for _ in range(20):
+        path.append(np.tanh(a_1 + w * path[-1]))
+    corners = np.repeat(path, 2)  # from the map across to the diagonal, then up or down to the map
+    ax.plot(corners[:-2], corners[1:-1], color=COLORS["RNN"], linewidth=1.2, label="ones, one after the other")
+    ax.plot(middle, middle, "o", color="black")
+    ax.set(xlabel="hidden state before", ylabel="hidden state after", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+
+
+def draw_pairs(picture):
+    """The hidden state of one unit over the values that the first page prints; beside it the unit's two maps."""
+    figure, axes = new_figure(830, 400, 1, 2, width_ratios=[1.4, 1])
+    a_0, a_1, w, middle = of_first_seed(picture["maps"])
+    draw_states(axes[0], of_first_seed(picture["value"]), of_first_seed(picture["state"]), middle)
+    draw_maps(axes[1], a_0, a_1, w, middle)
+    legend_below(figure, axes[1], 4)
+    return figure
+
+
+def draw_sunspots():
+    """The sunspot numbers, with the parts that tested."""
+    figure, ax = new_figure(830, 290)
+    years = 1700 + np.arange(len(SUNSPOTS))
+    label = "the four test parts"
+    for begin in (1837, 1880, 1923, 1966):
+        ax.axvspan(begin, begin + 42, color="C0", alpha=0.2, linewidth=0, label=label)
+        label = None  # one entry in the legend is enough
+    ax.plot(years, SUNSPOTS, color="dimgrey", linewidth=1.2, label="actual")
+    ax.set(xlabel="year", ylabel="sunspot number", xlim=(1697, 2011), ylim=0)
+    legend_below(figure, ax, 2)
+    return figure
+
+
+def draw_1958(picture):
+    """The years around 1958, each predicted from the years before it."""
+    figure, ax = new_figure(830, 360)
+    years = np.arange(1945, 1971)
+    ax.axvline(1958, color="black", linewidth=1, linestyle=":")
+    ax.plot(years, SUNSPOTS[years - 1700], color="lightgrey", linewidth=6, label="actual")
+    for name, label in (
+        ("RNN, raw", "RNN"),
+        ("linear regression, years by AIC, square roots", "linear regression on square roots"),
+    ):
+        predictions = of_first_seed(picture[name])[years - 1837]
+        ax.plot(years, predictions, ".-", color=COLORS[label], label=label)
+    ax.set(xlabel="year", ylabel="sunspot number", xticks=[1945, 1950, 1955, 1958, 1965, 1970], ylim=0)
+    legend_below(figure, ax, 3)
+    return figure
+
+
+def draw_forecast(picture):
+    """The forecast that the first page prints, after the years that it knew, with its band and what came."""
+    figure, ax = new_figure(830, 390)
+    known = np.arange(1938, 1998)
+    future = np.arange(1998, 2009)
+    ax.plot(known, SUNSPOTS[known - 1700], color="dimgrey", linewidth=1.2, label="known when predicting")
+    name = min(set(picture) & set(COLORS))
+    low, high = of_first_seed(picture["low"]), of_first_seed(picture["high"])
+    ax.fill_between(future, low, high, color=COLORS[name], alpha=0.2, linewidth=0, label="90 % band")
+    came = np.arange(1997, 2009)
+    ax.plot(came, SUNSPOTS[came - 1700], color="lightgrey", linewidth=6, label="what came")
+    ax.plot(future, of_first_seed(picture[name]), ".-", color=COLORS[name], label=f"prediction: {name}")
+    ax.set(xlabel="year", ylabel="sunspot number")
+    legend_below(figure, ax, 2)
+    return figure
+
+
+def draw_all(figures, folder):
+    """Draw all pictures into a folder, from the figures of the measurements; Chinese labels need a Chinese font."""
+    rnn_sine.CHINESE_LABELS.update(CHINESE)
+    with plt.rc_context({"font.size": 12}):
+        drawn = {
+            "curve": draw_curve(figures["picture: curve"]),
+            "laser": draw_laser(figures["picture: laser"]),
+            "pairs": draw_pairs(figures["picture: pairs"]),
+            "sunspots": draw_sunspots(),
+            "sunspots_1958": draw_1958(figures["picture: sunspots"]),
+            "forecast": draw_forecast(figures["picture: forecast"]),
+        }
+        for name, figure in drawn.items():
+            figure.savefig(folder / f"{name}.png")
+        for name, figure in drawn.items():
+            rnn_sine.label_in_chinese(figure)
+            if figure.axes[-1].get_xlabel().isascii():
+                raise SystemExit("The Chinese pictures need a Chinese font: install one, for example Noto Sans CJK.")
+            figure.savefig(folder / f"{name}_zh.png")
+            plt.close(figure)
