@@ -459,8 +459,8 @@ def describe_unit(model, short, long):
 
     low, high = ones_read[-2:].min(), ones_read[-2:].max()
     pair = slope(w, low) * slope(w, high)
-    gradient = {"odd state": low, "even state": high, "gradient at the odd state": slope(w, low)}
-    gradient.update({"at the even state": slope(w, high), "of a pair": pair, "of ten pairs": pair**10})
+    gradient = {"at the odd state": slope(w, low), "at the even state": slope(w, high)}
+    gradient.update({"of a pair": pair, "of ten pairs": pair**10})
 
     read = model.fc(hidden_states)[-len(short.targets) - 1 : -1]  # on and on, to the value before each target
     errors = {"window 2": rmse(model, short.test) / short.unit, "window 20": rmse(model, long.test) / long.unit}
@@ -635,8 +635,8 @@ def measure_sine(seed):
         growth[name] = {f"{step} ahead": moved[step - 1] for step in (1, 16, 64)}
         growth[name]["newest five, of 100"] = 100 * newest_share(predictor, data.windows)
         sizes[name] = {f"{step} ahead": errors[step - 1] for step in (1, 16, 64)}
-    names = ["RNN", "RNN, better trained", "MLP", "MLP on 5 values", "smallest exact sum of 20 values"]
-    for source in names[:4]:
+    names = ["RNN", "RNN, better trained", "MLP", "smallest exact sum of 20 values"]
+    for source in names[:3]:
         columns = {f"loop of {loop}": crossed_rmse(predictors[source], predictors[loop], data, 64) for loop in names}
         cross[f"errors of {source}"] = columns
     return {

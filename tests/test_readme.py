@@ -32,11 +32,9 @@ def listings(page):
 
 
 def output_of(page, command):
-    """The output that a page shows behind a command."""
-    for _, text, output in BLOCK.findall(page):
-        if command in text.splitlines() and output:
-            return output
-    raise AssertionError(f"the page shows no output of {command}")
+    """The output that a page shows behind a command, perhaps after some sentences."""
+    _, _, behind = page.partition(f"```sh\n{command}\n```\n")
+    return re.search(r"^```text\n(.*?)^```$", behind, re.DOTALL | re.MULTILINE)[1]
 
 
 def without_middle(printed):
@@ -51,7 +49,7 @@ def assert_alike(shown, printed, tolerance=0.1):
         numbers = np.float64(NUMBER.findall(line))
         printed_numbers = np.float64(NUMBER.findall(printed_line))
         # On the sine, linear regression errs by rounding alone, and so does the loop by hand.
-        rounding = 1e-5 if line.startswith(("linear regression", "The loop by hand")) else 1e-12
+        rounding = 1e-5 if line.strip().startswith(("linear regression", "The loop by hand")) else 1e-12
         assert numbers == pytest.approx(printed_numbers, rel=tolerance, abs=rounding)
 
 
@@ -109,7 +107,7 @@ def test_the_listings_print_the_same_when_they_are_pasted_line_by_line(page, fol
     console = code.InteractiveConsole()
     for text, output in listings(page):
         for line in text.splitlines():
-            assert not console.push(line) or line.startswith((" ", "class", "for", "def")) or "(" in line
+            console.push(line)
         printed, errors = capsys.readouterr()
         assert errors == ""
         # A prompt also shows a value that is not assigned, such as <torch._C.Generator ...>.
@@ -121,6 +119,7 @@ def test_the_chinese_page_has_the_listings_outputs_and_numbers_of_the_english_on
     english_outputs = [output for _, output in listings(ENGLISH) if output]
     for _, output in listings(CHINESE):
         assert output == "" or output in english_outputs
+
     def numbers_of_tables(page):
         rows = re.findall(r"^\|.*\|$", page, re.MULTILINE)
         return [re.findall(r"\d+\.\d+", row) for row in rows if re.search(r"\| \d+\.\d+", row)]
@@ -154,3 +153,77 @@ def test_the_evidence_has_the_tables_that_the_experiments_print(capsys):
     assert len(shown) > 60
     for row in shown:
         assert row in printed
+
+
+NOISE = "clean sine: small noise in the window, how far it moves a forecast (1 is the noise)"
+LASER_TABLE = "laser: RMSE (1 is the laser's unit; its values are 0 to 255)"
+SUNSPOT_TABLE = "sunspots, 172 years: RMSE (1 is linear regression on 20 years)"
+UNIT = "pairs: one unit trained on windows of 2, which reads more: RMSE (1 is the best possible)"
+STORIES = {  # a row of the first page, as it is shown: table, then row and column of each of its figures
+    "| RNN | 24 |": (NOISE, ("RNN", "64 ahead")),
+    "| MLP | 0.82 |": (NOISE, ("MLP", "64 ahead")),
+    "| MLP that sees only the last 5 values | 20 |": (NOISE, ("MLP on 5 values", "64 ahead")),
+    "| exact weighted sum of the last 2 values | 42 |": (NOISE, ("smallest exact sum of 2 values", "64 ahead")),
+    "| exact weighted sum of the last 5 values | 11 |": (NOISE, ("smallest exact sum of 5 values", "64 ahead")),
+    "| exact weighted sum of all 20 values | 1.2 |": (NOISE, ("smallest exact sum of 20 values", "64 ahead")),
+    "| 1.000 | 1.37e-07 | 0.00586 | 0.00848 |": ("logistic map: RMSE (1 is what the mean errs)",
+        ("linear regression", "window 2"), ("linear regression with squares", "window 2"), ("MLP", "window 2"),
+        ("RNN", "window 2")),
+    "| linear regression | 23.4 | 43.4 |": (LASER_TABLE, ("linear regression", "1 ahead"),
+        ("linear regression", "16 ahead")),
+    "| MLP | 3.62 | 18.8 |": (LASER_TABLE, ("MLP, tuned for 1 step", "1 ahead"),
+        ("MLP, tuned for 16 steps", "16 ahead")),
+    "| kernel ridge | 3.97 | 9.66 |": (LASER_TABLE, ("kernel ridge, tuned for 1 step", "1 ahead"),
+        ("kernel ridge, tuned for 16 steps", "16 ahead")),
+    "| kernel ridge, fading | 3.54 | 10.6 |": (LASER_TABLE, ("kernel ridge, fading, tuned for 1 step", "1 ahead"),
+        ("kernel ridge, fading, tuned for 16 steps", "16 ahead")),
+    "| RNN | 2.82 | 16.9 |": (LASER_TABLE, ("RNN, tuned for 1 step", "1 ahead"),
+        ("RNN, tuned for 16 steps", "16 ahead")),
+    "| LSTM | 2.21 | 15.8 |": (LASER_TABLE, ("LSTM, as the RNN for 1 step", "1 ahead"),
+        ("LSTM, as the RNN for 16 steps", "16 ahead")),
+    "| the RNN, trained on two values, reads 20 | 1.004 |": (UNIT, ("evidence", "window 20")),
+    "| an MLP of one unit, trained on 20 values | 1.004 |": ("pairs: RMSE (1 is the best possible)",
+        ("MLP, 1 unit", "window 20")),
+}
+for name, row, raw, roots in (
+    ("persistence", "persistence", "1.504", "1.504"),
+    ("linear regression, 20 years", "linear regression, 20 years", "1", "0.963"),
+    ("linear regression, years by AIC", "linear regression, years by AIC", "0.971", "0.907"),
+    ("threshold autoregression", "threshold autoregression by AICc", "0.883", "0.851"),
+    ("MLP", "MLP", "1.006", "0.980"),
+    ("RNN", "RNN", "0.924", "0.942"),
+):
+    STORIES[f"| {name} | {raw} | {roots} |"] = (SUNSPOT_TABLE, (row, "raw"), (row, "square roots"))
+
+
+@pytest.mark.parametrize("row", STORIES)
+def test_the_stories_show_medians_of_the_experiments(row):
+    assert row in ENGLISH
+    table, *cells = STORIES[row]
+    numbers = np.float64(re.findall(r"(?<=\| )[\d.e+-]+(?= \|)", row))
+    medians = [np.median(FIGURES[table][name][column]) for name, column in cells]
+    assert numbers == pytest.approx(medians, rel=0.04 if table == NOISE else 0.005)
+
+
+def test_the_sentences_of_the_stories_show_medians_of_the_experiments():
+    growth = FIGURES["clean sine: errors many steps ahead, RMSE (1 is the sine's height)"]
+    said = FIGURES["sunspots: said for 1958 (190.2 in 1957, 184.8 came)"]
+    sizes = FIGURES["sunspots, raw: RMSE (1 is one sunspot)"]
+    ahead = FIGURES["sunspots until 1997: RMSE 1 to 11 years ahead in the test part (1 is one sunspot; mean)"]
+    without_1958 = [FIGURES[SUNSPOT_TABLE]["RNN"]["raw, without 1958"],
+                    FIGURES[SUNSPOT_TABLE]["linear regression, years by AIC"]["square roots, without 1958"]]
+    one_step = [FIGURES[LASER_TABLE][name]["1 ahead"] for name in ("LSTM, as the RNN for 1 step", "RNN, tuned for 1 step")]
+    many_steps = FIGURES[LASER_TABLE]["RNN, tuned for 1 step"]["16 ahead"]
+    answers = ahead["RNN"]["gives the answer, in so many of ten seeds"]
+    assert f"after 64 steps has a median of {np.median(growth['RNN']['64 ahead']):.2g}" in ENGLISH
+    assert f"The median of ten such trainings is {np.median(many_steps):.0f}." in ENGLISH
+    assert f"errs by {np.median(one_step[0]):.1f} one step ahead, that of the RNNs by {np.median(one_step[1]):.1f}" in ENGLISH
+    assert f"the RNN said {np.median(said['RNN']['raw']):.0f} (the median" in ENGLISH
+    roots = said["linear regression, years by AIC"]["square roots"]
+    assert f"by AIC on square roots said {np.median(roots):.0f}, and 185 came" in ENGLISH
+    assert f"{np.median(without_1958[0]):.3f} to {np.median(without_1958[1]):.3f}" in ENGLISH
+    for name, sentence in (("MLP", "typically wrong by {:.1f}, on the test years by {:.1f}"),
+                           ("linear regression, 20 years", "wrong by {:.1f} and {:.1f}")):
+        assert sentence.format(*[np.median(sizes[name][years]) for years in ("training years", "test years")]) in ENGLISH
+    assert np.mean(answers) == 7
+    assert "with seven of them the RNN would have answered" in ENGLISH
