@@ -32,50 +32,42 @@ def new_figure(width, height, *shape, **settings):
     return plt.subplots(*shape, figsize=(width / 100, height / 100), layout="constrained", **settings)
 
 
-def legend_below(figure, ax, columns):
-    """One legend for the whole figure, below its panels."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-
-
-def of_first_seed(cells):
-    """The figures of the first seed, an array, from {column: a list of one number per seed}."""
-    return np.array([numbers[0] for numbers in cells.values()])
+def finish(ax, columns, **labels):
+    """Label the axes, set their legend below all panels, and return the figure."""
+    ax.set(**labels)
+    handles, names = ax.get_legend_handles_labels()
+    ax.figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    return ax.figure
 
 
 def draw_curve(picture):
     """The logistic map: the next value against the last one, as it is and as predicted."""
-    figure, ax = new_figure(680, 400)
+    _, ax = new_figure(680, 400)
     x = np.linspace(0, 1, 200)
     ax.plot(x, 4 * x * (1 - x), color="lightgrey", linewidth=7, label="the rule")
-    last = of_first_seed(picture["last value"])
+    last = picture["last value"]
     order = last.argsort()
-    flat = of_first_seed(picture["linear regression on the last value"])
-    ax.plot(last[order], flat[order], color=COLORS["linear regression"], label="linear regression on the last value")
-    ax.plot(last, of_first_seed(picture["RNN"]), ".", color=COLORS["RNN"], label="RNN")
-    ax.set(xlabel="last value", ylabel="next value")
-    legend_below(figure, ax, 3)
-    return figure
+    line = "linear regression on the last value"
+    ax.plot(last[order], picture[line][order], color=COLORS["linear regression"], label=line)
+    ax.plot(last, picture["RNN"], ".", color=COLORS["RNN"], label="RNN")
+    return finish(ax, 3, xlabel="last value", ylabel="next value")
 
 
 def draw_laser(picture):
     """The last laser values, one step ahead, and the errors below them."""
-    figure, axes = new_figure(830, 520, 2, 1, sharex=True, height_ratios=[2, 1])
-    truth = of_first_seed(picture["true value"])
+    _, axes = new_figure(830, 520, 2, 1, sharex=True, height_ratios=[2, 1])
+    truth = picture["true value"]
     places = np.arange(len(truth)) + 1
     axes[0].plot(places, truth, color="lightgrey", linewidth=6, label="actual")
-    for name, cells in picture.items():
+    for name, predictions in picture.items():
         short = name.split(",")[0]  # "RNN, tuned" is drawn as the RNN
         if short in COLORS:
-            predictions = of_first_seed(cells)
             width = 2.2 if short == "RNN" else 1.2  # so that the RNN is seen behind the LSTM
             axes[0].plot(places, predictions, color=COLORS[short], linewidth=width, label=short)
             axes[1].plot(places, predictions - truth, color=COLORS[short], linewidth=width)
     axes[1].axhline(0, color="lightgrey", linewidth=6, zorder=0)
-    axes[0].set(ylabel="intensity")
     axes[1].set(xlabel="time", ylabel="error")
-    legend_below(figure, axes[0], 4)
-    return figure
+    return finish(axes[0], 4, ylabel="intensity")
 
 
 def draw_states(ax, values, states, border):
@@ -86,8 +78,9 @@ def draw_states(ax, values, states, border):
     ax.text(len(states) - 0.7, 1.3, "a toss, so 1/2", ha="right", va="center")
     ax.text(len(states) - 0.7, -1.35, "surely 1", ha="right", va="center")
     ax.plot(places, states, "o-", color=COLORS["RNN"])
-    ax.set(xlabel="value read", ylabel="hidden state", xlim=(-0.7, len(states) - 0.3), ylim=(-1.6, 1.6), yticks=[-1, 0, 1])
     ax.set_xticks(places, [f"{value > 0:d}" for value in values])
+    ax.set(xlabel="value read", ylabel="hidden state")
+    ax.set(xlim=(-0.7, len(states) - 0.3), ylim=(-1.6, 1.6), yticks=[-1, 0, 1])
 
 
 def draw_maps(ax, a_0, a_1, w, middle):
@@ -107,73 +100,68 @@ def draw_maps(ax, a_0, a_1, w, middle):
 
 def draw_pairs(picture):
     """The hidden state of one unit over the values that the first page prints; beside it the unit's two maps."""
-    figure, axes = new_figure(830, 400, 1, 2, width_ratios=[1.4, 1])
-    a_0, a_1, w, middle = of_first_seed(picture["maps"])
-    draw_states(axes[0], of_first_seed(picture["value"]), of_first_seed(picture["state"]), middle)
+    _, axes = new_figure(830, 400, 1, 2, width_ratios=[1.4, 1])
+    a_0, a_1, w, middle = picture["maps"]
+    draw_states(axes[0], picture["value"], picture["state"], middle)
     draw_maps(axes[1], a_0, a_1, w, middle)
-    legend_below(figure, axes[1], 4)
-    return figure
+    return finish(axes[1], 4)
 
 
 def draw_sunspots():
     """The sunspot numbers, with the parts that tested."""
-    figure, ax = new_figure(830, 290)
-    years = 1700 + np.arange(len(SUNSPOTS))
-    label = "the four test parts"
+    _, ax = new_figure(830, 290)
     for begin in (1837, 1880, 1923, 1966):
+        label = "the four test parts" if begin == 1837 else None  # one entry in the legend is enough
         ax.axvspan(begin, begin + 42, color="C0", alpha=0.2, linewidth=0, label=label)
-        label = None  # one entry in the legend is enough
-    ax.plot(years, SUNSPOTS, color="dimgrey", linewidth=1.2, label="actual")
-    ax.set(xlabel="year", ylabel="sunspot number", xlim=(1697, 2011), ylim=0)
-    legend_below(figure, ax, 2)
-    return figure
+    ax.plot(1700 + np.arange(len(SUNSPOTS)), SUNSPOTS, color="dimgrey", linewidth=1.2, label="actual")
+    return finish(ax, 2, xlabel="year", ylabel="sunspot number", xlim=(1697, 2011), ylim=0)
 
 
 def draw_1958(picture):
     """The years around 1958, each predicted from the years before it."""
-    figure, ax = new_figure(830, 360)
+    _, ax = new_figure(830, 360)
     years = np.arange(1945, 1971)
     ax.axvline(1958, color="black", linewidth=1, linestyle=":")
     ax.plot(years, SUNSPOTS[years - 1700], color="lightgrey", linewidth=6, label="actual")
-    for name, label in (
-        ("RNN, raw", "RNN"),
-        ("linear regression, years by AIC, square roots", "linear regression on square roots"),
-    ):
-        predictions = of_first_seed(picture[name])[years - 1837]
-        ax.plot(years, predictions, ".-", color=COLORS[label], label=label)
-    ax.set(xlabel="year", ylabel="sunspot number", xticks=[1945, 1950, 1955, 1958, 1965, 1970], ylim=0)
-    legend_below(figure, ax, 3)
-    return figure
+    shown = {
+        "RNN": picture["RNN, raw"],
+        "linear regression on square roots": picture["linear regression, years by AIC, square roots"],
+    }
+    for label, predictions in shown.items():
+        ax.plot(years, predictions[years - 1837], ".-", color=COLORS[label], label=label)
+    return finish(ax, 3, xlabel="year", ylabel="sunspot number", xticks=[1945, 1950, 1955, 1958, 1965, 1970], ylim=0)
 
 
 def draw_forecast(picture):
     """The forecast that the first page prints, after the years that it knew, with its band and what came."""
-    figure, ax = new_figure(830, 390)
-    known = np.arange(1938, 1998)
-    future = np.arange(1998, 2009)
+    _, ax = new_figure(830, 390)
+    known, came, future = np.arange(1938, 1998), np.arange(1997, 2009), np.arange(1998, 2009)
     ax.plot(known, SUNSPOTS[known - 1700], color="dimgrey", linewidth=1.2, label="known when predicting")
     name = min(set(picture) & set(COLORS))
-    low, high = of_first_seed(picture["low"]), of_first_seed(picture["high"])
-    ax.fill_between(future, low, high, color=COLORS[name], alpha=0.2, linewidth=0, label="90 % band")
-    came = np.arange(1997, 2009)
+    band = {"color": COLORS[name], "alpha": 0.2, "linewidth": 0, "label": "90 % band"}
+    ax.fill_between(future, picture["low"], picture["high"], **band)
     ax.plot(came, SUNSPOTS[came - 1700], color="lightgrey", linewidth=6, label="what came")
-    ax.plot(future, of_first_seed(picture[name]), ".-", color=COLORS[name], label=f"prediction: {name}")
-    ax.set(xlabel="year", ylabel="sunspot number")
-    legend_below(figure, ax, 2)
-    return figure
+    ax.plot(future, picture[name], ".-", color=COLORS[name], label=f"prediction: {name}")
+    return finish(ax, 2, xlabel="year", ylabel="sunspot number")
 
 
 def draw_all(figures, folder):
     """Draw all pictures into a folder, from the figures of the measurements; Chinese labels need a Chinese font."""
+
+    def picture(name):
+        """The figures of the first seed, {row: an array}."""
+        rows = figures[f"picture: {name}"]
+        return {row: np.array([numbers[0] for numbers in cells.values()]) for row, cells in rows.items()}
+
     rnn_sine.CHINESE_LABELS.update(CHINESE)
     with plt.rc_context({"font.size": 12}):
         drawn = {
-            "curve": draw_curve(figures["picture: curve"]),
-            "laser": draw_laser(figures["picture: laser"]),
-            "pairs": draw_pairs(figures["picture: pairs"]),
+            "curve": draw_curve(picture("curve")),
+            "laser": draw_laser(picture("laser")),
+            "pairs": draw_pairs(picture("pairs")),
             "sunspots": draw_sunspots(),
-            "sunspots_1958": draw_1958(figures["picture: sunspots"]),
-            "forecast": draw_forecast(figures["picture: forecast"]),
+            "sunspots_1958": draw_1958(picture("sunspots")),
+            "forecast": draw_forecast(picture("forecast")),
         }
         for name, figure in drawn.items():
             figure.savefig(folder / f"{name}.png")

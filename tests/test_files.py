@@ -2,8 +2,8 @@
 
 import os
 import time
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 
 import rnn_sine
@@ -17,20 +17,15 @@ def write(folder, text, encoding="utf-8", newline="\n"):
 
 
 FORMS = {
-    "a list": "1.5\n-2\n300\n",
     "a list with a heading": "passengers, monthly\n1.5\n-2\n300\n",
-    "commas": "月份,产量\n1月,1.5\n2月,-2\n3月,300\n",
-    "commas, blanks and quotes": '月份, "产量, t"\n1月, "1.5"\n2月,"-2"\n3月, 300\n',
+    "commas, blanks and quotes": '月份, "PM2.5, t"\n1月, "1.5"\n2月,"-2"\n3月, 300\n',
     "semicolons and decimal commas": "1月;1,5\n2月;-2,0\n3月;300,0\n",
     "tabs": "月份\t产量\n1月\t1.5\n2月\t-2\n3月\t300\n",
     "blanks below commas": "产量, t\n按月, t\n  1月   1.5\n  2月  -2\n  3月 300\n",
-    "a title with the heading's word": "产量\n\n月份,产量\n1月,1.5\n2月,-2\n3月,300\n",
     "a title with digits": "Table 5, 2019, monthly\n月份,产量\n1月,1.5\n2月,-2\n3月,300\n",
-    "digits in a heading": "月份,PM2.5\n1月,1.5\n2月,-2\n3月,300\n",
     "a year in a comment": "# up to 2019\n# a\n# b\n1.5\n-2\n300\n",
-    "comments and notes": "# a\n# b\n# c\n月份,产量\n1月,1.5\n2月,-2\n3月,300\n\n,\na, b, c,\n",
+    "comments, empty lines and notes": "# a\n# b\n月份,产量\n\n1月,1.5\n\n2月,-2\n3月,300\n,\na, b, c,\n",
     "as many notes as rows": "1月;1.5\n2月;-2\n3月;300\na b\nc\nd e\n",
-    "an empty line after each row": "月份,产量\n\n1月,1.5\n\n2月,-2\n\n3月,300\n\n",
     "a line break in a heading": '月份,"产量\nt"\n1月,1.5\n2月,-2\n3月,300\n',
     "quotes that do not match": '月份”,“产量"\n1月,1.5\n2月,-2\n3月,300\n',
     "a heading like a workbook's mark": "PKW,产量\n1月,1.5\n2月,-2\n3月,300\n",
@@ -105,14 +100,9 @@ def test_marks_that_may_be_of_thousands_are_refused(tmp_path, separator, mark):
     assert rnn_sine.load_series(write(tmp_path, decimals)).tolist() == [985, -1.064, 9]
 
 
-def test_points_and_commas_in_one_column_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="some numbers have a point, others a comma"):
-        rnn_sine.load_series(write(tmp_path, "a;b\n1;985\n2;1.064\n3;12,5\n"))
-
-
-@pytest.mark.parametrize("other", ["12.5", "0.985", "1234.567"])
+@pytest.mark.parametrize("other", [12.5, 0.985, 1234.567])
 def test_one_number_that_has_no_mark_of_thousands_decides_for_decimals(tmp_path, other):
-    assert rnn_sine.load_series(write(tmp_path, f"12\n1.064\n{other}\n")).tolist() == [12, 1.064, float(other)]
+    assert rnn_sine.load_series(write(tmp_path, f"12\n1.064\n{other}\n")).tolist() == [12, 1.064, other]
 
 
 @pytest.mark.parametrize("column, first", [("low", 2), ("3", 100), ("01", 0), ("10Y", 200)])
@@ -144,30 +134,24 @@ def test_a_column_is_not_guessed_but_all_are_listed(tmp_path, text, column):
 
 @pytest.mark.parametrize("text, sentence", [
     ("day,price\na,monday\nb,tuesday\n", "column 2 of 2 has no number"),
+    ("a;b\n1;985\n2;1.064\n3;12,5\n", "some numbers have a point, others a comma"),
     ('a,b\n1,2\n3,"4\n5,6\n', "after row 2 a quotation mark is missing or too much"),
-    ("\n\n", "empty"),
-    ("# nothing\n", "empty"),
+    ("# nothing\n\n", "empty"),
+    ("PK\x03\x04...", "this is no text.*save a workbook as CSV, unpack an archive"),
+    ("1\n2\0\n", "this is no text"),
 ])  # fmt: skip
 def test_a_file_without_a_series_is_refused(tmp_path, text, sentence):
     with pytest.raises(ValueError, match=sentence):
         rnn_sine.load_series(write(tmp_path, text))
 
 
-@pytest.mark.parametrize("gap", ["2月,", "2月,NA", "2月,inf", "2月,.", "2月,***", "2月,#N/A", "a note", ","])
+@pytest.mark.parametrize("gap", [",2月", "NA,2月", "inf,2月", ".,2月", "#N/A,2月", "#NV,", "#VALUE!,", "a note", ","])
 def test_rows_without_a_number_are_left_out_only_where_that_is_asked_for(tmp_path, gap, capsys):
-    path = write(tmp_path, f"month,t\n1月,1.5\n{gap}\n3月,-2\n{gap}\n5月,300\n6月,4\nan end\n")
+    path = write(tmp_path, f"t,month\n1.5,1月\n{gap}\n-2,3月\n{gap}\n300,5月\n4,6月\nan end\n")
     with pytest.raises(ValueError, match=r"no number in line 3: .* \(rows like this: 2\).*--drop-missing"):
-        rnn_sine.load_series(path)
-    assert rnn_sine.load_series(path, drop_missing=True).tolist() == [1.5, -2, 300, 4]
+        rnn_sine.load_series(path, "t")
+    assert rnn_sine.load_series(path, "t", drop_missing=True).tolist() == [1.5, -2, 300, 4]
     assert ": 1 above the first, 2 left out in between, 1 below the last.\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("gap", ["#N/A", "#NV", "#VALUE!", "#NAME?"])
-def test_a_spreadsheets_mark_for_a_missing_number_is_no_comment(tmp_path, gap):
-    path = write(tmp_path, f"1.5\n{gap}\n-2\n300\n")
-    with pytest.raises(ValueError, match=f"no number in line 2: {gap}"):
-        rnn_sine.load_series(path)
-    assert rnn_sine.load_series(path, drop_missing=True).tolist() == [1.5, -2, 300]
 
 
 def test_what_was_read_is_printed_and_newest_first_turns_it_around(tmp_path, capsys):
@@ -179,27 +163,11 @@ def test_what_was_read_is_printed_and_newest_first_turns_it_around(tmp_path, cap
         "First used: line 5: 12:00,1,2\nLast used: line 3: 10:00,1,0.50\n")
 
 
-def test_a_workbook_an_archive_and_bytes_are_no_text(tmp_path):
-    np.savez(tmp_path / "a.npz", np.arange(100))  # an archive, as a workbook is
-    np.save(tmp_path / "a.npy", np.arange(100))
-    for name in ("a.npz", "a.npy"):
-        with pytest.raises(ValueError, match="this is no text.*save a workbook as CSV, unpack an archive"):
-            rnn_sine.load_series(tmp_path / name)
-
-
 def test_a_hundred_thousand_rows_are_read_in_seconds_and_one_column_converted(tmp_path, monkeypatch):
-    converted = []
-    to_number = rnn_sine.to_number
-
-    def noting_to_number(text):
-        converted.append(text)
-        return to_number(text)
-
-    monkeypatch.setattr(rnn_sine, "to_number", noting_to_number)
-    rows = [f"{row},{row / 8},{row}" for row in range(100_000)]
-    path = write(tmp_path, "time,value,other\n" + "\n".join(rows))
+    to_number = Mock(wraps=rnn_sine.to_number)
+    monkeypatch.setattr(rnn_sine, "to_number", to_number)
+    path = write(tmp_path, "time,value,other\n" + "".join(f"{row},{row / 8},{row}\n" for row in range(100_000)))
     start = time.process_time()
-    series = rnn_sine.load_series(path, "value")
-    assert time.process_time() - start < 5
-    assert len(series) == 100_000
-    assert len(converted) == 100_001  # the heading, too
+    assert len(rnn_sine.load_series(path, "value")) == 100_000
+    assert time.process_time() - start < 10
+    assert to_number.call_count == 100_001  # the heading, too
