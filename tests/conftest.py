@@ -22,8 +22,6 @@ import rnn_sine
 SCRIPT = ROOT / "rnn_sine.py"
 TINY = ["--seq-length", "5", "--epochs", "1", "--hidden-size", "4", "--batch-size", "100", "--device", "cpu"]
 
-torch.set_num_threads(1)  # as main does
-
 
 def pytest_configure(config):
     """A warning fails a test, unless it is another library's word on what will change one day."""
@@ -37,8 +35,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_setup():
-    """A test draws the same numbers alone as in the whole suite."""
+    """A test draws the same numbers alone as in the whole suite, and computes in one thread, as main does."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 def pytest_runtest_teardown():
@@ -57,11 +56,20 @@ def default_run(tmp_path_factory):
 
 @pytest.fixture
 def run_tiny(tmp_path, monkeypatch, capsys):
-    """A function that calls main in an empty folder with small networks: (results, stdout)."""
+    """A function that calls main in an empty folder with small networks: (results, stdout).
+
+    A student's changes of the script are pairs: a text that stands there once, and a new one.
+    """
     monkeypatch.chdir(tmp_path)
 
-    def run(*flags):
-        results = rnn_sine.main(TINY + ["--no-show"] + list(flags))
+    def run(*flags, changes=()):
+        source = SCRIPT.read_text(encoding="utf-8")
+        for old, new in changes:
+            assert source.count(old) == 1
+            source = source.replace(old, new)
+        names = {"__name__": "rnn_sine", "__doc__": None}
+        exec(compile(source, "rnn_sine.py", "exec", optimize=2), names)  # as by python -OO, without docstrings
+        results = names["main"](TINY + ["--no-show"] + list(flags))
         return results, capsys.readouterr().out
 
     return run
@@ -78,10 +86,7 @@ def run_script(tmp_path, monkeypatch, capsys):
         try:
             runpy.run_path(str(SCRIPT), run_name="__main__")
         except SystemExit as end:
-            status = end.code
-            if isinstance(status, str):  # which Python prints, and ends with 1
-                print(status, file=sys.stderr)
-                status = 1
+            status = end.code  # or a text, which Python prints, and ends with 1
         out, err = capsys.readouterr()
         return status, out, err
 

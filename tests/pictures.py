@@ -12,8 +12,10 @@ import numpy as np
 import rnn_sine
 
 SUNSPOTS = np.loadtxt(Path(__file__).with_name("sunspots.csv"), delimiter=",", skiprows=1, usecols=1)  # from 1700 on
-COLORS = {"persistence": "C0", "linear regression": "C1", "MLP": "C2", "RNN": "C3"}
-COLORS.update({"LSTM": "C4", "linear regression on square roots": "C5"})
+COLORS = {
+    "persistence": "C0", "linear regression": "C1", "MLP": "C2", "RNN": "C3", "LSTM": "C4",
+    "linear regression on square roots": "C5",
+}
 CHINESE = {
     "last value": "前一个值", "next value": "下一个值", "the rule": "真实规律",
     "linear regression on the last value": "线性回归（只用前一个值）",
@@ -29,7 +31,8 @@ CHINESE = {
 
 def new_figure(width, height, *shape, **settings):
     """A figure of so many pixels, and its axes."""
-    return plt.subplots(*shape, figsize=(width / 100, height / 100), layout="constrained", **settings)
+    inches = (width / 100, height / 100)
+    return plt.subplots(*shape, figsize=inches, layout="constrained", **settings)
 
 
 def finish(ax, columns, **labels):
@@ -55,56 +58,50 @@ def draw_curve(picture):
 
 def draw_laser(picture):
     """The last laser values, one step ahead, and the errors below them."""
-    _, axes = new_figure(830, 520, 2, 1, sharex=True, height_ratios=[2, 1])
-    truth = picture["true value"]
+    _, (upper, lower) = new_figure(830, 520, 2, 1, sharex=True, height_ratios=[2, 1])
+    truth = picture.pop("true value")
     places = np.arange(len(truth)) + 1
-    axes[0].plot(places, truth, color="lightgrey", linewidth=6, label="actual")
+    upper.plot(places, truth, color="lightgrey", linewidth=6, label="actual")
     for name, predictions in picture.items():
-        short = name.split(",")[0]  # "RNN, tuned" is drawn as the RNN
-        if short in COLORS:
-            width = 2.2 if short == "RNN" else 1.2  # so that the RNN is seen behind the LSTM
-            axes[0].plot(places, predictions, color=COLORS[short], linewidth=width, label=short)
-            axes[1].plot(places, predictions - truth, color=COLORS[short], linewidth=width)
-    axes[1].axhline(0, color="lightgrey", linewidth=6, zorder=0)
-    axes[1].set(xlabel="time", ylabel="error")
-    return finish(axes[0], 4, ylabel="intensity")
-
-
-def draw_states(ax, values, states, border):
-    """The hidden state after each value of a series; above the border it says that the next value is a toss."""
-    places = np.arange(len(states))
-    ax.axhspan(border, 1.6, color="C0", alpha=0.12, linewidth=0)
-    ax.axhspan(-1.6, border, color="C1", alpha=0.15, linewidth=0)
-    ax.text(len(states) - 0.7, 1.3, "a toss, so 1/2", ha="right", va="center")
-    ax.text(len(states) - 0.7, -1.35, "surely 1", ha="right", va="center")
-    ax.plot(places, states, "o-", color=COLORS["RNN"])
-    ax.set_xticks(places, [f"{value > 0:d}" for value in values])
-    ax.set(xlabel="value read", ylabel="hidden state")
-    ax.set(xlim=(-0.7, len(states) - 0.3), ylim=(-1.6, 1.6), yticks=[-1, 0, 1])
-
-
-def draw_maps(ax, a_0, a_1, w, middle):
-    """The two maps of the unit, and how it swings from near the fixed point while it reads ones."""
-    h = np.linspace(-1, 1, 200)
-    ax.plot(h, h, color="lightgrey", label="unchanged")
-    ax.plot(h, np.tanh(a_0 + w * h), color="C7", linestyle="--", label="reading a 0")
-    ax.plot(h, np.tanh(a_1 + w * h), color="black", label="reading a 1")
-    path = [middle + 0.06]
-    for _ in range(20):
-        path.append(np.tanh(a_1 + w * path[-1]))
-    corners = np.repeat(path, 2)  # from the map across to the diagonal, then up or down to the map
-    ax.plot(corners[:-2], corners[1:-1], color=COLORS["RNN"], linewidth=1.2, label="ones, one after the other")
-    ax.plot(middle, middle, "o", color="black")
-    ax.set(xlabel="hidden state before", ylabel="hidden state after", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        short = name.split(",")[0]  # "RNN, tuned for 1 step" is drawn as the RNN
+        width = 2.2 if short == "RNN" else 1.2  # so that the RNN is seen behind the LSTM
+        style = {"color": COLORS[short], "linewidth": width}
+        upper.plot(places, predictions, label=short, **style)
+        lower.plot(places, predictions - truth, **style)
+    lower.axhline(0, color="lightgrey", linewidth=6, zorder=0)
+    lower.set(xlabel="time", ylabel="error")
+    return finish(upper, 4, ylabel="intensity")
 
 
 def draw_pairs(picture):
-    """The hidden state of one unit over the values that the first page prints; beside it the unit's two maps."""
-    _, axes = new_figure(830, 400, 1, 2, width_ratios=[1.4, 1])
+    """The hidden state of one unit over the values that the first page prints; beside it the unit's two maps.
+
+    Above the fixed point of the map of a 1, the unit says that the next value is a toss.
+    """
+    _, (left, right) = new_figure(830, 400, 1, 2, width_ratios=[1.4, 1])
     a_0, a_1, w, middle = picture["maps"]
-    draw_states(axes[0], picture["value"], picture["state"], middle)
-    draw_maps(axes[1], a_0, a_1, w, middle)
-    return finish(axes[1], 4)
+    n = len(picture["state"])
+    left.axhspan(middle, 1.6, color="C0", alpha=0.12, linewidth=0)
+    left.axhspan(-1.6, middle, color="C1", alpha=0.15, linewidth=0)
+    left.text(n - 0.7, 1.3, "a toss, so 1/2", ha="right", va="center")
+    left.text(n - 0.7, -1.35, "surely 1", ha="right", va="center")
+    left.plot(picture["state"], "o-", color=COLORS["RNN"])
+    left.set_xticks(range(n), [f"{value > 0:d}" for value in picture["value"]])
+    left.set(xlabel="value read", ylabel="hidden state")
+    left.set(xlim=(-0.7, n - 0.3), ylim=(-1.6, 1.6), yticks=[-1, 0, 1])
+
+    h = np.linspace(-1, 1, 200)
+    right.plot(h, h, color="lightgrey", label="unchanged")
+    right.plot(h, np.tanh(a_0 + w * h), color="C7", linestyle="--", label="reading a 0")
+    right.plot(h, np.tanh(a_1 + w * h), color="black", label="reading a 1")
+    path = [middle + 0.06]
+    for _ in range(20):
+        path.append(np.tanh(a_1 + w * path[-1]))
+    corners = np.repeat(path, 2)  # from the diagonal up or down to the map, then across to the diagonal
+    right.plot(corners[:-2], corners[1:-1], color=COLORS["RNN"], linewidth=1.2, label="ones, one after the other")
+    right.plot(middle, middle, "o", color="black")
+    right.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    return finish(right, 4, xlabel="hidden state before", ylabel="hidden state after")
 
 
 def draw_sunspots():
@@ -113,7 +110,8 @@ def draw_sunspots():
     for begin in (1837, 1880, 1923, 1966):
         label = "the four test parts" if begin == 1837 else None  # one entry in the legend is enough
         ax.axvspan(begin, begin + 42, color="C0", alpha=0.2, linewidth=0, label=label)
-    ax.plot(1700 + np.arange(len(SUNSPOTS)), SUNSPOTS, color="dimgrey", linewidth=1.2, label="actual")
+    years = 1700 + np.arange(len(SUNSPOTS))
+    ax.plot(years, SUNSPOTS, color="dimgrey", linewidth=1.2, label="actual")
     return finish(ax, 2, xlabel="year", ylabel="sunspot number", xlim=(1697, 2011), ylim=0)
 
 
@@ -129,19 +127,22 @@ def draw_1958(picture):
     }
     for label, predictions in shown.items():
         ax.plot(years, predictions[years - 1837], ".-", color=COLORS[label], label=label)
-    return finish(ax, 3, xlabel="year", ylabel="sunspot number", xticks=[1945, 1950, 1955, 1958, 1965, 1970], ylim=0)
+    ticks = [1945, 1950, 1955, 1958, 1965, 1970]
+    return finish(ax, 3, xlabel="year", ylabel="sunspot number", xticks=ticks, ylim=0)
 
 
 def draw_forecast(picture):
     """The forecast that the first page prints, after the years that it knew, with its band and what came."""
     _, ax = new_figure(830, 390)
-    known, came, future = np.arange(1938, 1998), np.arange(1997, 2009), np.arange(1998, 2009)
+    known = np.arange(1938, 1998)
+    came = np.arange(1997, 2009)
+    future = came[1:]
     ax.plot(known, SUNSPOTS[known - 1700], color="dimgrey", linewidth=1.2, label="known when predicting")
-    name = min(set(picture) & set(COLORS))
-    band = {"color": COLORS[name], "alpha": 0.2, "linewidth": 0, "label": "90 % band"}
-    ax.fill_between(future, picture["low"], picture["high"], **band)
+    name = next(iter(picture))
+    values, low, high = picture.values()
+    ax.fill_between(future, low, high, color=COLORS[name], alpha=0.2, linewidth=0, label="90 % band")
     ax.plot(came, SUNSPOTS[came - 1700], color="lightgrey", linewidth=6, label="what came")
-    ax.plot(future, picture[name], ".-", color=COLORS[name], label=f"prediction: {name}")
+    ax.plot(future, values, ".-", color=COLORS[name], label=f"prediction: {name}")
     return finish(ax, 2, xlabel="year", ylabel="sunspot number")
 
 
@@ -170,4 +171,3 @@ def draw_all(figures, folder):
             if figure.axes[-1].get_xlabel().isascii():
                 raise SystemExit("The Chinese pictures need a Chinese font: install one, for example Noto Sans CJK.")
             figure.savefig(folder / f"{name}_zh.png")
-            plt.close(figure)

@@ -1,6 +1,7 @@
 """Two processes train one network together."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,11 @@ def test_two_processes_train_to_the_weights_of_one_with_whole_batches(tmp_path):
     for name, tensor in model.state_dict().items():
         assert torch.equal(weights[name], others[name])
         torch.testing.assert_close(weights[name], tensor, atol=1e-5, rtol=0)
+
+
+def test_the_page_shows_lines_of_the_program_in_their_order():
+    page = MACHINES.with_name("README.md").read_text(encoding="utf8")
+    shown = re.search(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1]
+    shown_lines = [line.strip() for line in shown.splitlines() if line.strip()]
+    program_lines = [line.strip() for line in MACHINES.read_text(encoding="utf8").splitlines()]
+    assert [line for line in program_lines if line in shown_lines] == shown_lines
