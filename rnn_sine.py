@@ -26,8 +26,8 @@ tens of thousands of times smaller, and nothing but rounding. The reason is that
 that is a weighted sum: y[t+1] = 2 cos(d) y[t] - y[t-1], where d is how much the sine's angle grows
 from one value to the next. Many steps ahead, each prediction enters the window as if it were true,
 so errors feed on each other. Fed back like this, an error grows in this RNN and shrinks in this
-MLP. (Those of linear regression are too small to matter.) README.md shows why, and on which series
-a recurrent network wins.
+MLP. (Those of linear regression are too small to matter.) README.md shows what this may depend on,
+and on which series a recurrent network is worth it.
 
 Part 1 is the program of a Chinese blog article, 循环神经网络(RNN)模型, with the article's settings.
 Part 2 is what the RNN is compared with. Part 3, `main`, puts both together, and ends the lesson.
