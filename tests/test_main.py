@@ -28,6 +28,7 @@ def test_the_default_run_is_the_articles(default_run):
     difference = re.fullmatch(r"The loop by hand and nn\.RNN differ by (\S+) at most\.", lines[1])
     assert float(difference[1]) < 1e-5
     assert lines[2] == "Training the RNN..."
+    assert lines[13] == "Training the MLP..."
     losses = [float(loss) for loss in re.findall(r"^Epoch \[\d+0/100\], Loss: (\S+),", out, re.MULTILINE)]
     # Processors round differently; over 100 epochs that can move a loss, but not the first tens.
     assert losses[:3] == pytest.approx([2.681e-4, 5.226e-5, 1.833e-5], rel=0.02)
