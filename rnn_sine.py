@@ -482,9 +482,8 @@ def count_wins(errors):
 
     `errors` is a dict: predictor's name -> array [n, steps], as `errors_ahead` gives it. We cut the
     n test values into ten parts, in the order of time. The dict of wins is: another predictor's
-    name -> the number of parts in which the best one has the smaller RMSE.
-
-    README.md says what ten of ten proves, and why it proves less than it seems.
+    name -> the number of parts in which the best one has the smaller RMSE. README.md says what ten
+    of ten proves, and why it proves less than it seems.
     """
     one_step = {name: array[:, 0] for name, array in errors.items()}
     best = min(one_step, key=lambda name: rmse(one_step[name]))
@@ -511,8 +510,7 @@ def next_values(predictor, windows, targets, errors, mean, scale, device):
     predictor was chosen by these same errors.
     """
     newest = torch.cat([windows[-1, 1:], targets[-1:]])  # the last window, slid by one: [time, 1]
-    steps = errors.shape[1]
-    predictions = forecast(predictor, newest.unsqueeze(0), steps, device)[0]  # [steps]
+    predictions = forecast(predictor, newest.unsqueeze(0), errors.shape[1], device)[0]  # [steps]
     values = mean + scale * predictions.astype(np.float64)
     distances = np.nanquantile(np.abs(errors), 0.9, axis=0)  # [steps]
     return np.stack([values, values - distances, values + distances], axis=1)
@@ -823,7 +821,8 @@ def load_series(path, column=None, drop_missing=False, newest_first=False):
         heading = n < first and (usual or n < top) and (is_heading(cell) or named)
         if math.isnan(values[n]) and re.search(r"\d", cell) and not heading:
             raise ValueError(f"{places[n]}: {cell!r} is no number. Write a number as 1234.5, "
-                             "no sign or word beside it; put # before a line that is a note")
+                             "without a sign or a word beside it; put # before a line that is "
+                             "only a note")
 
     # A cell without digits, like "NA", is a missing number; after the last number, it is a note.
     if len(used) == 0:
@@ -877,7 +876,8 @@ def make_parser():
     add("--batch-size", type=int, default=32, help="windows for each change of the weights")
     add("--learning-rate", type=float, default=0.001,
         help="how much a batch changes the weights; less, if the loss jumps or is not finite")
-    add("--one-cycle", action="store_true", help="let the learning rate rise, then fall to zero")
+    add("--one-cycle", action="store_true",
+        help="let the learning rate rise to its value, then fall to almost nothing")
     add("--max-grad-norm", type=float,
         help="shorten gradients that are longer than this, if the loss jumps; for example 0.1")
     add("--device", default="auto", help="cpu, cuda, ...; auto takes cuda if there is one")
